@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Debian's libvirtd beside us: the peer that tests validate themselves against and the bench compares with.
+
+It runs in a mount and UTS namespace of its own whose /run, /etc/libvirt and /var/{lib,log,cache}/libvirt are folders below
+one private directory, so any number of them run at once, nothing of the machine is touched, and its sockets are reachable
+from outside as DIR/run/libvirt/libvirt-sock.
+"""
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid as uuids
+
+PACKAGES = ["libvirt-daemon", "libvirt-daemon-driver-qemu", "dmidecode"]
+DAEMON = "/usr/sbin/libvirtd"
+MOUNTS = {"run": "/run", "etc": "/etc/libvirt", "lib": "/var/lib/libvirt", "log": "/var/log/libvirt",
+          "cache": "/var/cache/libvirt"}
+HOSTS = ["peer", "peer-a", "peer-b", "host-a", "host-b"]
+
+
+def install():
+    """Installs the daemon's packages without starting any service."""
+    if os.path.exists(DAEMON):
+        return
+    policy = "/usr/sbin/policy-rc.d"
+    made = not os.path.exists(policy)
+    if made:
+        with open(policy, "w") as out:
+            out.write("#!/bin/sh\nexit 101\n")
+        os.chmod(policy, 0o755)
+    try:
+        env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+        for command in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *PACKAGES]):
+            done = subprocess.run(["apt-get", *command], env=env, capture_output=True, text=True)
+            if done.returncode != 0:
+                sys.exit(f"peer: apt-get {' '.join(command)} failed:\n{done.stdout[-1500:]}{done.stderr[-1500:]}")
+    finally:
+        if made:
+            os.unlink(policy)
+
+
+class Peer:
+    """One libvirtd. start() returns when it accepts connections; stop() ends it and the guests it left running."""
+
+    def __init__(self, root, hostname="peer", uuid=None, tcp_port=None, migration_ports=(49152, 49215)):
+        self.root = os.path.abspath(root)
+        self.hostname = hostname
+        self.uuid = uuid or str(uuids.uuid5(uuids.NAMESPACE_DNS, hostname))
+        self.tcp_port = tcp_port
+        self.migration_ports = migration_ports
+        self.socket = f"{self.root}/run/libvirt/libvirt-sock"
+        self.socket_ro = f"{self.root}/run/libvirt/libvirt-sock-ro"
+        self.uri = f"qemu+unix:///system?socket={self.socket}"
+        self.uri_ro = f"qemu+unix:///system?socket={self.socket_ro}"
+        self.tcp_uri = f"qemu+tcp://127.0.0.1:{tcp_port}/system" if tcp_port else None
+        self.log_dir = f"{self.root}/log"
+        self.stderr_path = f"{self.root}/stderr"
+        self.process = None
+
+    @property
+    def pid(self):
+        return self.process.pid if self.process else None
+
+    def _configure(self):
+        for name in MOUNTS:
+            os.makedirs(f"{self.root}/{name}", exist_ok=True)
+        os.makedirs(f"{self.root}/run/lock", exist_ok=True)
+        daemon = {"auth_unix_ro": "none", "auth_unix_rw": "none", "host_uuid": self.uuid, "log_outputs": "3:stderr",
+                  "unix_sock_rw_perms": "0777", "max_client_requests": 20}
+        if self.tcp_port:
+            daemon.update(listen_tls=0, listen_tcp=1, auth_tcp="none", listen_addr="127.0.0.1",
+                          tcp_port=str(self.tcp_port))
+        driver = {"user": "root", "group": "root", "stdio_handler": "file", "security_driver": "none",
+                  "remember_owner": 0, "migration_address": self.hostname,
+                  "migration_port_min": self.migration_ports[0], "migration_port_max": self.migration_ports[1]}
+        # It refuses 127.0.0.1 as migration_address, so each host resolves its name and the others to it instead.
+        with open("/etc/hosts") as system, open(f"{self.root}/hosts", "w") as out:
+            out.write(system.read() + "".join(f"127.0.0.1 {name}\n" for name in {self.hostname, *HOSTS}))
+        for path, values in (("libvirtd.conf", daemon), ("qemu.conf", driver)):
+            with open(f"{self.root}/etc/{path}", "w") as out:
+                for key, value in values.items():
+                    out.write(f'{key} = "{value}"\n' if isinstance(value, str) else f"{key} = {value}\n")
+
+    def start(self, timeout=30):
+        install()
+        self._configure()
+        script = ["set -e", f"hostname {shlex.quote(self.hostname)}"]
+        for name, target in MOUNTS.items():
+            os.makedirs(target, exist_ok=True)
+            script.append(f"mount --bind {shlex.quote(f'{self.root}/{name}')} {target}")
+        script.append(f"mount --bind {shlex.quote(self.root)}/hosts /etc/hosts")
+        script.append(f"exec {DAEMON}" + (" --listen" if self.tcp_port else ""))
+        with open(self.stderr_path, "a") as log:
+            self.process = subprocess.Popen(["unshare", "--mount", "--uts", "--propagation", "private", "sh", "-c",
+                                             "\n".join(script)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.wait_ready(timeout)
+        return self
+
+    def wait_ready(self, timeout=30):
+        deadline = time.monotonic() + timeout
+        while True:
+            with socket.socket(socket.AF_UNIX) as probe:
+                try:
+                    probe.connect(self.socket)
+                    return
+                except OSError:
+                    pass
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                with open(self.stderr_path) as log:
+                    raise RuntimeError(f"peer '{self.hostname}' did not come up:\n{log.read()[-3000:]}")
+            time.sleep(0.002)
+
+    def guest_pids(self):
+        """Pids of the QEMU processes that this daemon started."""
+        found = []
+        folder = f"{self.root}/run/libvirt/qemu"
+        for name in os.listdir(folder) if os.path.isdir(folder) else []:
+            if name.endswith(".pid") and name != "driver.pid":
+                try:
+                    with open(f"{folder}/{name}") as file:
+                        pid = int(file.read())
+                    with open(f"/proc/{pid}/cmdline") as file:
+                        if "qemu" in file.read():
+                            found.append(pid)
+                except (OSError, ValueError):
+                    pass
+        return found
+
+    def kill(self, sign=signal.SIGKILL):
+        """Ends the daemon alone; guests go on."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(sign)
+        if self.process:
+            self.process.wait()
+        self.process = None
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        if self.process:
+            self.process.wait()
+        for pid in self.guest_pids():
+            os.kill(pid, signal.SIGKILL)
+        self.process = None
