@@ -19,8 +19,8 @@ uint64_t now_ns(void);
 deadline deadline_ms(uint64_t milliseconds);
 
 /* Starts a fiber: it runs at once, until its first wait, then the caller goes on. The fiber frees itself when run()
- * returns. name (a literal) is for logs. 64 KiB of stack below a guard page is not enough for everything: the stack is
- * 256 KiB, committed as it is touched. Returns the fiber, or NULL when it has already ended. */
+ * returns. name (a literal) is for debuggers. The stack has 256 KiB above a guard page, committed as it is touched.
+ * Returns the fiber, or NULL when it has already ended; whoever keeps the pointer must learn of the end from run(). */
 struct fiber *fiber_start(const char *name, void (*run)(void *argument), void *argument);
 
 /* The running fiber, or NULL on the loop's own stack (libuv callbacks). */
@@ -29,6 +29,10 @@ struct fiber *fiber_self(void);
 /* Makes the fiber's present wait, and all its later ones, fail with ERR_OPERATION_ABORTED. */
 void fiber_cancel(struct fiber *fiber);
 bool fiber_is_cancelled(const struct fiber *fiber);
+
+/* While shielded, a fiber that is cancelled goes on as if it were not; the cancellation takes effect when the shield is
+ * lifted. For what must be finished or taken back, never cut off. Returns the setting before, to be put back. */
+bool fiber_shield(bool shielded);
 
 /* A place to wait for something to happen. A zeroed struct is not enough: condition_init(). */
 struct condition {

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fiber.h"
+
+char *file_read(struct arena *arena, const char *path, size_t max, size_t *length, struct error *err)
+{
+    scoped_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO in our way must not stop us */
+    struct stat status;
+    if (fd < 0 || fstat(fd, &status) < 0)
+        return error_null_system(err, errno, "cannot read '%s'", path);
+    /* /proc and /sys say 0 or a page: their size is only known by reading */
+    size_t room = S_ISREG(status.st_mode) && (size_t)status.st_size > 4096 ? (size_t)status.st_size + 1 : 4096;
+    size_t used = 0;
+    scoped_free char *data = xrealloc(NULL, room);
+    for (;;) {
+        if (used == room)
+            data = xrealloc(data, room *= 2);
+        ssize_t got = read(fd, data + used, room - used);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return error_null_system(err, errno, "cannot read '%s'", path);
+        if (got == 0)
+            break;
+        used += (size_t)got;
+        if (used > max)
+            return error_null(err, ERR_INTERNAL_ERROR, "'%s' has more than the %zu bytes that are accepted", path, max);
+    }
+    char *copy = arena_alloc(arena, used + 1);
+    memcpy(copy, data, used);
+    if (length)
+        *length = used;
+    return copy;
+}
+
+/* A change of the disk, done on a worker thread. It touches nothing but this struct. */
+struct disk_change {
+    const char *path, *temporary, *directory;
+    const void *data; /* NULL = remove the file */
+    size_t length;
+    mode_t mode;
+    bool durable;
+    struct error error;
+};
+
+static int sync_directory(const char *path, struct error *err)
+{
+    scoped_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) < 0)
+        return error_system(err, errno, "cannot write directory '%s' to disk", path);
+    return 0;
+}
+
+static int write_all(int fd, const char *data, size_t length)
+{
+    while (length) {
+        ssize_t wrote = write(fd, data, length);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote < 0)
+            return -1;
+        data += wrote;
+        length -= (size_t)wrote;
+    }
+    return 0;
+}
+
+static int replace_file(const struct disk_change *change, struct error *err)
+{
+    scoped_fd int fd = open(change->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, change->mode);
+    if (fd < 0)
+        return error_system(err, errno, "cannot create '%s'", change->temporary);
+    if (write_all(fd, change->data, change->length) < 0 || (change->durable && fsync(fd) < 0) ||
+        rename(change->temporary, change->path) < 0) {
+        int errnum = errno;
+        unlink(change->temporary);
+        return error_system(err, errnum, "cannot write '%s'", change->path);
+    }
+    return change->durable ? sync_directory(change->directory, err) : 0;
+}
+
+static void disk_change_run(void *argument)
+{
+    struct disk_change *change = argument;
+    if (change->data) {
+        replace_file(change, &change->error);
+    } else if (unlink(change->path) == 0) {
+        sync_directory(change->directory, &change->error);
+    } else if (errno != ENOENT) {
+        error_system(&change->error, errno, "cannot remove '%s'", change->path);
+    }
+}
+
+/* Two fibers may replace the same file at once, so each change has a temporary name of its own. */
+static const char *temporary_name(struct arena *arena, const char *path)
+{
+    static unsigned counter;
+    return arena_printf(arena, "%s.%d-%u.new", path, (int)getpid(), counter++);
+}
+
+static int disk_change_do(const char *path, const void *data, size_t length, mode_t mode, bool durable,
+                          struct error *err)
+{
+    scoped_arena struct arena *arena = arena_new();
+    const char *slash = strrchr(path, '/');
+    struct disk_change change = {
+        .path = path,
+        .temporary = temporary_name(arena, path),
+        .directory = slash ? slash == path ? "/" : arena_strndup(arena, path, (size_t)(slash - path)) : ".",
+        .data = data,
+        .length = length,
+        .mode = mode,
+        .durable = durable,
+    };
+    if (fiber_self() && durable) {
+        /* shielded and without a deadline: the caller must know what is on disk, and the worker uses our stack */
+        bool before = fiber_shield(true);
+        await_work(disk_change_run, NULL, &change, DEADLINE_NONE, NULL);
+        fiber_shield(before);
+    } else {
+        disk_change_run(&change);
+    }
+    return change.error.code ? error_set(err, change.error.code, "%s", change.error.message) : 0;
+}
+
+int file_write_durable(const char *path, const void *data, size_t length, mode_t mode, struct error *err)
+{
+    return disk_change_do(path, data, length, mode, true, err);
+}
+
+int file_remove_durable(const char *path, struct error *err)
+{
+    return disk_change_do(path, NULL, 0, 0, true, err);
+}
+
+int file_write(const char *path, const void *data, size_t length, mode_t mode, struct error *err)
+{
+    return disk_change_do(path, data, length, mode, false, err);
+}
+
+int directory_make(const char *path, mode_t mode, struct error *err)
+{
+    scoped_free char *copy = xstrdup(path);
+    for (char *slash = strchr(copy + 1, '/');; slash = strchr(slash + 1, '/')) {
+        if (slash)
+            *slash = '\0';
+        if (mkdir(copy, mode) < 0 && errno != EEXIST)
+            return error_system(err, errno, "cannot make directory '%s'", copy);
+        if (!slash)
+            return 0;
+        *slash = '/';
+    }
+}
+
+static int not_dots(const struct dirent *entry)
+{
+    return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+int directory_list(const char *path, int (*found)(void *owner, const char *name, struct error *err), void *owner,
+                   struct error *err)
+{
+    struct dirent **entries;
+    int count = scandir(path, &entries, not_dots, by_name), rc = 0;
+    if (count < 0)
+        return error_system(err, errno, "cannot read directory '%s'", path);
+    for (int i = 0; i < count; i++) {
+        if (rc == 0)
+            rc = found(owner, entries[i]->d_name, err);
+        free(entries[i]);
+    }
+    free(entries);
+    return rc;
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "base/fiber.h"
+#include "base/files.h"
+#include "base/loop.h"
+#include "base/process.h"
+#include "base/text.h"
+
+/* Runs a story in a fiber until it ends. */
+static void in_fiber(void (*story)(void *))
+{
+    struct fiber *fiber = fiber_start("test", story, NULL);
+    if (fiber)
+        loop_run();
+}
+
+static void numbers_are_read_strictly(void **state)
+{
+    uint64_t u = 7;
+    int64_t i = 7;
+    assert_int_equal(parse_u64("18446744073709551615", 10, &u), 0);
+    assert_true(u == UINT64_MAX);
+    for (const char *const *bad = (const char *const[]){"", " 1", "+1", "-1", "1 ", "18446744073709551616", "x", NULL}; *bad; bad++)
+        assert_int_equal(parse_u64(*bad, 10, &u), -1);
+    assert_int_equal(parse_i64("-9223372036854775808", 10, &i), 0);
+    assert_int_equal(parse_i64("--1", 10, &i), -1);
+    assert_int_equal(parse_u64("0x10", 0, &u), 0);
+    assert_int_equal(u, 16);
+}
+
+static void uuids_go_round(void **state)
+{
+    unsigned char uuid[UUID_SIZE];
+    char string[UUID_STRING_SIZE];
+    assert_int_equal(uuid_parse("C7A5FDBD-EDAF-9455-926A-D65C16DB1809", uuid), 0);
+    uuid_format(uuid, string);
+    assert_string_equal(string, "c7a5fdbd-edaf-9455-926a-d65c16db1809");
+    assert_int_equal(uuid_parse("c7a5fdbdedaf9455926ad65c16db1809", uuid), 0);
+    assert_int_equal(uuid_parse("c7a5fdbd-edaf-9455-926a-d65c16db180", uuid), -1);
+    assert_int_equal(uuid_parse("c7a5fdbd-edaf-9455-926a-d65c16db18091", uuid), -1);
+}
+
+static void utf8_is_checked(void **state)
+{
+    assert_true(utf8_valid("h\xc3\xa4user \xe4\xbb\xae\xe6\x83\xb3", 14));
+    assert_false(utf8_valid("\xc0\xaf", 2));         /* overlong */
+    assert_false(utf8_valid("\xed\xa0\x80", 3));     /* surrogate */
+    assert_false(utf8_valid("\xf4\x90\x80\x80", 4)); /* above U+10FFFF */
+    assert_false(utf8_valid("\xe4\xbb", 2));         /* cut */
+    assert_false(utf8_valid("a\0b", 3));
+}
+
+static int order[8], steps;
+
+static void first(void *condition)
+{
+    order[steps++] = 1;
+    assert_int_equal(condition_wait(condition, deadline_ms(5000), NULL), 0);
+    order[steps++] = 3;
+    loop_stop();
+}
+
+static void a_fiber_runs_until_it_waits(void **state)
+{
+    struct condition condition;
+    condition_init(&condition);
+    steps = 0;
+    fiber_start("first", first, &condition);
+    order[steps++] = 2;
+    condition_wake(&condition);
+    assert_int_equal(steps, 2); /* waking does not run anybody */
+    loop_run();
+    assert_int_equal(steps, 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(order[i], i + 1);
+}
+
+static void cancelled_fiber(void *result)
+{
+    struct error *err = result;
+    await_sleep(DEADLINE_NONE, err);
+    bool before = fiber_shield(true);
+    assert_int_equal(await_sleep(deadline_ms(1), NULL), 0); /* cleaning up may wait */
+    fiber_shield(before);
+    assert_int_equal(await_sleep(deadline_ms(1), NULL), -1);
+    loop_stop();
+}
+
+static void cancelling_ends_every_wait(void **state)
+{
+    struct error err = {0};
+    fiber_cancel(fiber_start("cancelled", cancelled_fiber, &err));
+    loop_run();
+    assert_int_equal(err.code, ERR_OPERATION_ABORTED);
+}
+
+static void waits_time_out_story(void *unused)
+{
+    int ends[2];
+    struct error err = {0};
+    assert_int_equal(pipe(ends), 0);
+    uint64_t begin = now_ns();
+    assert_int_equal(await_fd(ends[0], POLLIN, deadline_ms(30), &err), -1);
+    assert_int_equal(err.code, ERR_OPERATION_TIMEOUT);
+    assert_true(now_ns() - begin >= 30000000);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    assert_int_equal(await_fd(ends[0], POLLIN, deadline_ms(1000), &err), POLLIN);
+    close(ends[0]);
+    close(ends[1]);
+    loop_stop();
+}
+
+static void waits_time_out(void **state)
+{
+    in_fiber(waits_time_out_story);
+}
+
+static void run_argv(struct error *err, struct text *out, size_t max, uint64_t ms, const char *const *words)
+{
+    scoped_arena struct arena *arena = arena_new();
+    struct argv *argv = argv_new(arena);
+    for (; *words; words++)
+        argv_add(argv, *words);
+    process_run(argv, out, max, deadline_ms(ms), err);
+}
+
+static void helpers_story(void *unused)
+{
+    scoped_text struct text out = {0};
+    struct error err = {0};
+    run_argv(&err, &out, 100, 5000, (const char *const[]){"echo", "a b;$c", NULL});
+    assert_int_equal(err.code, 0);
+    assert_string_equal(text_string(&out), "a b;$c\n");
+    run_argv(&err, &out, 100, 5000, (const char *const[]){"sh", "-c", "echo one >&2; echo two >&2; exit 3", NULL});
+    assert_string_equal(err.message, "'sh' failed (exit status 3): two");
+    run_argv(&err, &out, 100, 5000, (const char *const[]){"/no/such/tool", NULL});
+    assert_string_equal(err.message, "cannot run '/no/such/tool': No such file or directory");
+    run_argv(&err, &out, 1000, 5000, (const char *const[]){"sh", "-c", "yes", NULL});
+    assert_non_null(strstr(err.message, "more than the 1000 bytes"));
+    run_argv(&err, &out, 1000, 20, (const char *const[]){"sleep", "50", NULL});
+    assert_int_equal(err.code, ERR_OPERATION_TIMEOUT);
+    loop_stop();
+}
+
+static void helpers_are_bounded(void **state)
+{
+    in_fiber(helpers_story);
+}
+
+static void adoption_story(void *unused)
+{
+    scoped_arena struct arena *arena = arena_new();
+    struct argv *argv = argv_new(arena);
+    argv_add(argv, "sleep");
+    argv_add(argv, "50");
+    const struct process_options options = {.stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .detach = true};
+    struct error err = {0};
+    scoped_process struct process *child = process_spawn(argv, &options, &err);
+    assert_non_null(child);
+    uint64_t start = process_start_time(process_pid(child));
+    assert_true(start > 0);
+    assert_null(process_adopt(process_pid(child), start + 1, &err));
+    scoped_process struct process *adopted = process_adopt(process_pid(child), start, &err);
+    assert_non_null(adopted);
+    process_kill(adopted, SIGTERM);
+    assert_int_equal(process_wait(adopted, deadline_ms(5000), &err), 0);
+    assert_int_equal(process_wait(child, deadline_ms(5000), &err), 0);
+    assert_string_equal(process_status_text(arena, process_status(child)), "killed by signal 15 (Terminated)");
+    loop_stop();
+}
+
+static void a_process_is_found_again(void **state)
+{
+    in_fiber(adoption_story);
+}
+
+static void files_story(void *unused)
+{
+    scoped_arena struct arena *arena = arena_new();
+    char directory[] = "/tmp/godwit-test-XXXXXX";
+    assert_non_null(mkdtemp(directory));
+    char *path = arena_printf(arena, "%s/a/b/file", directory);
+    struct error err = {0};
+    assert_int_equal(file_write_durable(path, "x", 1, 0600, &err), -1); /* no directory */
+    assert_int_equal(directory_make(arena_printf(arena, "%s/a/b", directory), 0700, &err), 0);
+    assert_int_equal(file_write_durable(path, "one", 3, 0600, &err), 0);
+    assert_int_equal(file_write_durable(path, "two!", 4, 0600, &err), 0);
+    size_t length;
+    assert_string_equal(file_read(arena, path, 100, &length, &err), "two!");
+    assert_int_equal(length, 4);
+    assert_null(file_read(arena, path, 3, NULL, &err));
+    assert_int_equal(file_remove_durable(path, &err), 0);
+    assert_int_equal(file_remove_durable(path, &err), 0);
+    scoped_text struct text ignored = {0};
+    run_argv(&err, &ignored, 100, 5000, (const char *const[]){"rm", "-r", directory, NULL});
+    loop_stop();
+}
+
+static void files_are_replaced(void **state)
+{
+    in_fiber(files_story);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_are_read_strictly), cmocka_unit_test(uuids_go_round),
+        cmocka_unit_test(utf8_is_checked),           cmocka_unit_test(a_fiber_runs_until_it_waits),
+        cmocka_unit_test(cancelling_ends_every_wait), cmocka_unit_test(waits_time_out),
+        cmocka_unit_test(helpers_are_bounded),       cmocka_unit_test(a_process_is_found_again),
+        cmocka_unit_test(files_are_replaced),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
