@@ -24,7 +24,7 @@ unsigned words_value(const struct words *words, const char *word);
 #define OS_TYPE_WORDS(X, P) \
     X(P, HVM, "hvm") X(P, XEN, "xen") X(P, LINUX, "linux") X(P, XENPVH, "xenpvh") X(P, EXE, "exe") X(P, UML, "uml")
 #define OS_FIRMWARE_WORDS(X, P) X(P, BIOS, "bios") X(P, EFI, "efi")
-#define FIRMWARE_FEATURE_WORDS(X, P) X(P, ENROLLED_KEYS, "enrolled-keys") X(P, SECURE_BOOT, "secure-boot")
+#define FIRMWARE_FEATURE_NAME_WORDS(X, P) X(P, ENROLLED_KEYS, "enrolled-keys") X(P, SECURE_BOOT, "secure-boot")
 #define LOADER_TYPE_WORDS(X, P) X(P, ROM, "rom") X(P, PFLASH, "pflash")
 #define BOOT_DEV_WORDS(X, P) X(P, FD, "fd") X(P, CDROM, "cdrom") X(P, HD, "hd") X(P, NETWORK, "network")
 #define SMBIOS_MODE_WORDS(X, P) X(P, NONE, "none") X(P, EMULATE, "emulate") X(P, HOST, "host") X(P, SYSINFO, "sysinfo")
@@ -240,7 +240,7 @@ unsigned words_value(const struct words *words, const char *word);
     E(virt_type, VIRT_TYPE, VIRT_TYPE_WORDS)                                                                      \
     E(os_type, OS_TYPE, OS_TYPE_WORDS)                                                                            \
     E(os_firmware, OS_FIRMWARE, OS_FIRMWARE_WORDS)                                                                \
-    E(firmware_feature, FIRMWARE_FEATURE, FIRMWARE_FEATURE_WORDS)                                                 \
+    E(firmware_feature_name, FIRMWARE_FEATURE_NAME, FIRMWARE_FEATURE_NAME_WORDS)                                \
     E(loader_type, LOADER_TYPE, LOADER_TYPE_WORDS)                                                                \
     E(boot_dev, BOOT_DEV, BOOT_DEV_WORDS)                                                                         \
     E(smbios_mode, SMBIOS_MODE, SMBIOS_MODE_WORDS)                                                                \

@@ -13,7 +13,7 @@ struct os_boot {
 struct firmware_feature {
     struct extra *extra;
     enum yesno enabled;
-    enum firmware_feature name;
+    enum firmware_feature_name name;
 };
 
 struct os {
