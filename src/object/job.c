@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "object/job.h"
+
+#include <stdio.h>
+
+#define WAIT_MS 30000 /* as long as libvirt's clients are used to */
+
+/* Which jobs may run inside which. */
+#define BIT(kind) (1u << (kind))
+static const unsigned admitted[JOB_KINDS] = {
+    [JOB_START] = BIT(JOB_DESTROY),
+    [JOB_MODIFY] = BIT(JOB_DESTROY),
+    [JOB_SUSPEND] = BIT(JOB_DESTROY),
+    [JOB_MIGRATE_OUT] = BIT(JOB_DESTROY) | BIT(JOB_SUSPEND) | BIT(JOB_MODIFY),
+    [JOB_MIGRATE_IN] = BIT(JOB_DESTROY),
+};
+
+static struct job **free_slot(struct object *object, enum job_kind kind)
+{
+    if (!object->job)
+        return &object->job;
+    if (!object->inner_job && admitted[object->job->kind] & BIT(kind))
+        return &object->inner_job;
+    return NULL;
+}
+
+static int refuse(const struct job *job, const struct object *object, struct error *err)
+{
+    const struct job *holder = object->inner_job ? object->inner_job : object->job;
+    if (!holder || err->code != ERR_OPERATION_TIMEOUT)
+        return error_wrap(err, "cannot %s %s '%s'", job->operation, object->kind->noun, object->name);
+    return error_set(err, ERR_OPERATION_TIMEOUT,
+                     "cannot %s %s '%s': it is busy with %s since %.1f s%s%s; wait for that to end or abort it (domjobabort)",
+                     job->operation, object->kind->noun, object->name, holder->operation,
+                     (double)(now_ns() - holder->since_ns) / 1e9, *holder->client ? ", asked by " : "", holder->client);
+}
+
+int job_begin(struct job *job, struct object *object, enum job_kind kind, const char *operation, struct error *err)
+{
+    job->kind = kind;
+    job->operation = operation;
+    deadline until = deadline_ms(WAIT_MS);
+    scoped_object struct object *kept = object_ref(object);
+    struct job **slot;
+    while (!(slot = free_slot(object, kind))) {
+        struct error reason = {0};
+        if (condition_wait(&object->job_changed, until, &reason) < 0) {
+            refuse(job, object, &reason);
+            return error_set(err, reason.code, "%s", reason.message);
+        }
+    }
+    if (object->removed)
+        return error_set(err, object->kind->error_missing, "%s not found: '%s' is gone meanwhile", object->kind->title,
+                         object->name);
+    job->inner = slot == &object->inner_job;
+    job->object = object_ref(object);
+    job->since_ns = now_ns();
+    job->shielded_before = fiber_shield(true);
+    *slot = job;
+    return 0;
+}
+
+void job_end(struct job *job)
+{
+    struct object *object = steal(job->object);
+    if (!object)
+        return;
+    *(job->inner ? &object->inner_job : &object->job) = NULL;
+    /* an inner job that outlived its outer one becomes the only one */
+    if (!object->job && object->inner_job) {
+        object->job = steal(object->inner_job);
+        object->job->inner = false;
+    }
+    condition_wake(&object->job_changed);
+    if (fiber_self())
+        fiber_shield(job->shielded_before);
+    object_unref(object);
+}
+
+void job_move(struct job *to, struct job *from)
+{
+    *to = *from;
+    *(to->inner ? &to->object->inner_job : &to->object->job) = to;
+    fiber_shield(from->shielded_before);
+    from->object = NULL;
+}
