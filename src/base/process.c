@@ -37,7 +37,7 @@ struct argv *argv_new(struct arena *arena)
 void argv_add(struct argv *argv, const char *argument)
 {
     size_t slots = argv->count + 2;
-    if (slots > 16 && (slots & (slots - 1)) == 0) { /* doubles at powers of two */
+    if (slots >= 16 && (slots & (slots - 1)) == 0) { /* doubles at powers of two */
         char **grown = arena_new_array(argv->arena, slots * 2, char *);
         memcpy(grown, argv->items, argv->count * sizeof *grown);
         argv->items = grown;
