@@ -200,10 +200,46 @@ static void take_greeting(struct qmp *qmp, json_t *greeting)
     qmp->package = xstrdup(json_text(version, "package"));
 }
 
+/* QEMU's uint64 may exceed what JSON libraries take for an integer ("lbr-fmt": 18446744073709551552): such numbers become
+ * the negative ones with the same bits, so that a cast gives them back. */
+static void wrap_integers(struct text *out, const char *line, size_t length)
+{
+    bool quoted = false;
+    for (size_t i = 0; i < length; i++) {
+        size_t digits = quoted ? 0 : strspn(line + i, "0123456789");
+        uint64_t value;
+        if (digits >= 19 && i + digits < length && line[i + digits] != '.' && line[i - (i > 0)] != '-') {
+            scoped_free char *number = strndup(line + i, digits);
+            if (parse_u64(number, 10, &value) == 0) {
+                text_printf(out, "%lld", (long long)value);
+                i += digits - 1;
+                continue;
+            }
+        }
+        if (line[i] == '"')
+            quoted = !quoted;
+        text_append_bytes(out, line + i, 1 + (digits > 0 ? digits - 1 : 0));
+        i += digits > 0 ? digits - 1 : 0;
+        if (line[i] == '\\' && quoted && i + 1 < length)
+            text_append_char(out, line[++i]);
+    }
+}
+
+static json_t *load_line(const char *line, size_t length, json_error_t *fault)
+{
+    json_t *message = json_loadb(line, length, 0, fault);
+    if (message || json_error_code(fault) != json_error_numeric_overflow)
+        return message;
+    scoped_text struct text wrapped = {0};
+    scoped_free char *terminated = strndup(line, length);
+    wrap_integers(&wrapped, terminated, strlen(terminated));
+    return json_loadb(wrapped.data, wrapped.length, 0, fault);
+}
+
 static int take_line(struct qmp *qmp, const char *line, size_t length, struct error *err)
 {
     json_error_t fault;
-    json_t *message = json_loadb(line, length, 0, &fault);
+    json_t *message = load_line(line, length, &fault);
     if (!message)
         return error_set(err, ERR_INTERNAL_ERROR, "QEMU of domain '%s' sent what is no JSON: %s (at byte %d of %zu)",
                          qmp->name, fault.text, fault.position, length);

@@ -138,6 +138,22 @@ static void a_batch_goes_out_in_one_piece(void *argument)
     loop_stop();
 }
 
+static void big_numbers_keep_their_bits(void *argument)
+{
+    struct error err;
+    greet();
+    say("{\"return\": {\"a\\\"18446744073709551552\": 18446744073709551552, \"b\": 7, \"c\": -9223372036854775808,"
+        " \"d\": 9223372036854775808}, \"id\": 2}\r\n");
+    json_t *reply = qmp_command(story.qmp, "query-x", NULL, deadline_ms(1000), &err);
+    assert_true((uint64_t)json_integer_value(json_object_get(reply, "a\"18446744073709551552")) == 18446744073709551552u);
+    assert_int_equal(json_integer_value(json_object_get(reply, "b")), 7);
+    assert_true(json_integer_value(json_object_get(reply, "c")) == INT64_MIN);
+    assert_true((uint64_t)json_integer_value(json_object_get(reply, "d")) == 1ull << 63);
+    json_decref(reply);
+    end();
+    loop_stop();
+}
+
 static void a_late_reply_is_dropped(void *argument)
 {
     struct error err = {0};
@@ -278,6 +294,7 @@ static void run(void (*fiber)(void *))
     }
 STORY(greeting_tells_the_version)
 STORY(a_batch_goes_out_in_one_piece)
+STORY(big_numbers_keep_their_bits)
 STORY(a_late_reply_is_dropped)
 STORY(a_raw_command_keeps_its_id)
 STORY(a_descriptor_travels_with_its_command)
@@ -291,6 +308,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_greeting_tells_the_version),
         cmocka_unit_test(test_a_batch_goes_out_in_one_piece),
+        cmocka_unit_test(test_big_numbers_keep_their_bits),
         cmocka_unit_test(test_a_late_reply_is_dropped),
         cmocka_unit_test(test_a_raw_command_keeps_its_id),
         cmocka_unit_test(test_a_descriptor_travels_with_its_command),

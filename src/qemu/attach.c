@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qemu/attach.h"
+
+#include <string.h>
+
+#include "base/files.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "qemu/spawn.h"
+#include "qemu/status.h"
+
+/* A QEMU that does not answer within this is taken as its status file says; what it tells later still counts. */
+#define HANDSHAKE_MS 5000
+
+static int expected_state(const char *status, int *reason)
+{
+    static const struct {
+        const char *status;
+        int state, reason;
+    } states[] = {
+        {"running", DOMAIN_RUNNING, DOMAIN_RUNNING_UNKNOWN},
+        {"paused", DOMAIN_PAUSED, DOMAIN_PAUSED_UNKNOWN},
+        {"prelaunch", DOMAIN_PAUSED, DOMAIN_PAUSED_UNKNOWN},
+        {"inmigrate", DOMAIN_PAUSED, DOMAIN_PAUSED_MIGRATION},
+        {"finish-migrate", DOMAIN_PAUSED, DOMAIN_PAUSED_MIGRATION},
+        {"postmigrate", DOMAIN_PAUSED, DOMAIN_PAUSED_MIGRATION},
+        {"io-error", DOMAIN_PAUSED, DOMAIN_PAUSED_IOERROR},
+        {"watchdog", DOMAIN_PAUSED, DOMAIN_PAUSED_WATCHDOG},
+        {"suspended", DOMAIN_PMSUSPENDED, DOMAIN_PMSUSPENDED_UNKNOWN},
+        {"shutdown", DOMAIN_SHUTDOWN, DOMAIN_SHUTDOWN_USER},
+        {"guest-panicked", DOMAIN_CRASHED, DOMAIN_CRASHED_PANICKED},
+        {"internal-error", DOMAIN_PAUSED, DOMAIN_PAUSED_UNKNOWN},
+    };
+    for (size_t i = 0; i < COUNT(states); i++)
+        if (string_equal(states[i].status, status)) {
+            *reason = states[i].reason;
+            return states[i].state;
+        }
+    *reason = DOMAIN_PAUSED_UNKNOWN;
+    return DOMAIN_PAUSED;
+}
+
+/* Asks the guest what became of it while nobody listened. */
+static int reconcile(struct domain *domain, struct error *err)
+{
+    if (qmp_handshake(domain->qmp, deadline_ms(HANDSHAKE_MS), err) < 0)
+        return -1;
+    struct qmp_request requests[] = {{.command = "query-status"}, {.command = "query-balloon"}};
+    int rc = qmp_collect(qmp_submit(domain->qmp, requests, COUNT(requests)), deadline_ms(HANDSHAKE_MS), err);
+    if (rc == 0 && domain_active(domain)) {
+        const char *status = json_string_value(json_object_get(requests[0].reply, "status"));
+        int reason, state = expected_state(status, &reason);
+        if (state != domain->state)
+            domain_set_state(domain, state, reason, -1, -1);
+        const json_t *actual = json_object_get(requests[1].reply, "actual"); /* no balloon: an error, and no change */
+        if (actual)
+            domain->balloon_kib = (uint64_t)json_integer_value(actual) / 1024;
+    }
+    qmp_requests_finish(requests, COUNT(requests));
+    return rc;
+}
+
+static void settle(void *owner)
+{
+    scoped_domain struct domain *domain = owner;
+    struct error err = {0};
+    scoped_job struct job job = {0};
+    if (job_begin(&job, &domain->object, JOB_MODIFY, "find again", &err) < 0 || !domain_active(domain))
+        return;
+    if (domain->state == DOMAIN_PAUSED && domain->reason == DOMAIN_PAUSED_STARTING_UP) {
+        /* nobody was told that it had started */
+        if (domain_stop(domain, DOMAIN_SHUTOFF_FAILED, false, &err) < 0)
+            log_error("%s", err.message);
+        return;
+    }
+    int before = domain->state;
+    if (reconcile(domain, &err) < 0) {
+        log_warning("domain '%s' runs (pid %d) but does not answer: %s", domain_name(domain),
+                    domain->process ? (int)process_pid(domain->process) : 0, err.message);
+        return;
+    }
+    if (domain->driver->attached)
+        domain->driver->attached(domain);
+    /* it powered off meanwhile, and the daemon's death swallowed the event */
+    if (domain_active(domain) && domain->state == DOMAIN_SHUTDOWN && before != DOMAIN_SHUTDOWN)
+        domain_after_shutdown(domain);
+}
+
+static int attach(struct driver *driver, const struct status *status, const char *path, struct error *err)
+{
+    scoped_domain_def struct domain_def *live = driver_parse(driver, status->xml, DOMAIN_PARSE_BARE, err);
+    struct object *object = live ? object_claim(&driver->domains, live->name, live->uuid, err) : NULL;
+    if (!object)
+        return -1;
+    scoped_domain struct domain *domain = domain_of(object);
+    scoped_arena struct arena *arena = arena_new();
+    const char *monitor = domain_monitor_path(domain, arena);
+    scoped_process struct process *process = process_adopt(status->pid, status->start_time, err);
+    if (!process) {
+        log_warning("domain '%s' ended while no daemon ran: %s", live->name, err->message);
+        domain->reason = DOMAIN_SHUTOFF_CRASHED;
+        object_forget_if_unused(object);
+        unlink(path);
+        unlink(monitor);
+        return 0;
+    }
+    domain->process = steal(process);
+    domain->qmp = qemu_attach(live->name, monitor, &domain_qmp_callbacks, domain, err);
+    if (!domain->qmp) {
+        log_error("domain '%s' runs (pid %d) but its monitor cannot be had: %s", live->name, (int)status->pid,
+                  err->message);
+        domain->qmp = qmp_new_closed(live->name);
+    }
+    domain->state = status->state;
+    domain->reason = status->reason;
+    domain->balloon_kib = status->balloon_kib;
+    domain->cgroup = status->cgroup ? xstrdup(status->cgroup) : NULL;
+    domain->incoming = status->incoming;
+    domain->outgoing = status->outgoing;
+    domain->reset_on_shutdown = status->reset_on_shutdown;
+    object_activate(object, steal(live), status->id);
+    process_on_exit(domain->process, domain_exited, domain);
+    fiber_start("settle", settle, object_ref(object));
+    return 0;
+}
+
+/* A monitor socket without a status file: the daemon died while that QEMU was starting. Nobody was told of it. */
+static void bury(void *owner)
+{
+    scoped_free char *path = owner;
+    struct error err = {0};
+    static const struct qmp_callbacks deaf = {0};
+    scoped_qmp struct qmp *qmp = qemu_attach("half-started guest", path, &deaf, NULL, &err);
+    if (qmp)
+        qmp_execute(qmp, "quit", NULL, deadline_ms(HANDSHAKE_MS), NULL);
+    unlink(path);
+}
+
+static int found(void *owner, const char *name, struct error *err)
+{
+    struct driver *driver = owner;
+    scoped_arena struct arena *arena = arena_new();
+    const char *path = arena_printf(arena, "%s/%s", driver->run_dir, name);
+    if (string_ends(name, ".monitor")) {
+        const char *status = arena_printf(arena, "%.*sjson", (int)(strlen(path) - strlen("monitor")), path);
+        if (access(status, F_OK) < 0)
+            fiber_start("bury", bury, xstrdup(path));
+        return 0;
+    }
+    if (!string_ends(name, ".json"))
+        return 0;
+    struct status status;
+    struct error problem = {0};
+    if (status_load(&status, path, arena, &problem) < 0 || attach(driver, &status, path, &problem) < 0)
+        log_error("a guest is not found again: %s", problem.message);
+    return 0; /* one that cannot be found must not hide the others */
+}
+
+int driver_attach_guests(struct driver *driver, struct error *err)
+{
+    return directory_list(driver->run_dir, found, driver, err);
+}

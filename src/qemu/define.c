@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qemu/domain.h"
+
+#include <stdio.h>
+
+#include "qemu/status.h"
+
+/* What changes the definitions of a domain and leaves its guest alone. */
+
+struct domain *domain_define(struct driver *driver, const char *xml, unsigned flags, const char *client,
+                             struct error *err)
+{
+    unsigned parse = DOMAIN_PARSE_INACTIVE | (flags & DOMAIN_DEFINE_VALIDATE ? DOMAIN_PARSE_VALIDATE : 0);
+    scoped_domain_def struct domain_def *def = driver_parse(driver, xml, parse, err);
+    if (!def)
+        return NULL;
+    struct object *object = object_claim(&driver->domains, def->name, def->uuid, err);
+    if (!object)
+        return NULL;
+    scoped_domain struct domain *domain = domain_of(object);
+    scoped_job struct job job = {0};
+    job_asked_by(&job, client);
+    if (job_begin(&job, object, JOB_DEFINE, "define", err) < 0)
+        return NULL;
+    if (object_store_def(object, steal(def), err) < 0) {
+        object_forget_if_unused(object);
+        return NULL;
+    }
+    return steal(domain);
+}
+
+/* Undefining a domain that has NVRAM needs the caller's word on what becomes of the file (as libvirt's clients expect). */
+static int check_nvram(struct domain *domain, unsigned flags, struct error *err)
+{
+    const struct domain_def *def = object_config(&domain->object, NULL);
+    const unsigned both = DOMAIN_UNDEFINE_NVRAM | DOMAIN_UNDEFINE_KEEP_NVRAM;
+    if ((flags & both) == both)
+        return error_set(err, ERR_INVALID_ARG, "cannot both keep and remove the NVRAM of domain '%s'",
+                         domain_name(domain));
+    if (!def || !def->os.nvram || flags & both || access(def->os.nvram, F_OK) < 0)
+        return 0;
+    return error_set(err, ERR_OPERATION_INVALID,
+                     "cannot undefine domain '%s': it has NVRAM in '%s'; say whether to remove (--nvram) or keep it "
+                     "(--keep-nvram)",
+                     domain_name(domain), def->os.nvram);
+}
+
+int domain_undefine(struct domain *domain, unsigned flags, const char *client, struct error *err)
+{
+    scoped_job struct job job = {0};
+    job_asked_by(&job, client);
+    if (job_begin(&job, &domain->object, JOB_DEFINE, "undefine", err) < 0)
+        return -1;
+    if (domain->object.persistent && check_nvram(domain, flags, err) < 0)
+        return -1;
+    const struct domain_def *def = object_config(&domain->object, NULL);
+    scoped_free char *nvram = def && def->os.nvram && flags & DOMAIN_UNDEFINE_NVRAM ? xstrdup(def->os.nvram) : NULL;
+    if (object_undefine(&domain->object, err) < 0)
+        return -1;
+    if (nvram && !domain_active(domain))
+        unlink(nvram);
+    return 0;
+}
+
+int domain_rename(struct domain *domain, const char *name, const char *client, struct error *err)
+{
+    scoped_job struct job job = {0};
+    job_asked_by(&job, client);
+    if (job_begin(&job, &domain->object, JOB_DEFINE, "rename", err) < 0)
+        return -1;
+    return object_rename(&domain->object, name, err);
+}
+
+int domain_set_autostart(struct domain *domain, bool autostart, const char *client, struct error *err)
+{
+    scoped_job struct job job = {0};
+    job_asked_by(&job, client);
+    if (job_begin(&job, &domain->object, JOB_DEFINE, "change autostart of", err) < 0)
+        return -1;
+    return object_set_autostart(&domain->object, autostart, err);
+}
+
+/* A changed copy of one definition. */
+static struct domain_def *changed_copy(const struct domain_def *def, domain_change *change, void *context,
+                                       struct error *err)
+{
+    scoped_domain_def struct domain_def *edited = def ? domain_edit(def) : NULL;
+    if (!edited || change(edited, context, err) < 0)
+        return NULL;
+    return steal(edited);
+}
+
+int domain_edit_defs(struct domain *domain, unsigned flags, domain_change *change, void *context, const char *client,
+                     struct error *err)
+{
+    scoped_job struct job job = {0};
+    job_asked_by(&job, client);
+    if (job_begin(&job, &domain->object, JOB_MODIFY, "change", err) < 0)
+        return -1;
+    bool live = flags & DOMAIN_AFFECT_LIVE, config = flags & DOMAIN_AFFECT_CONFIG;
+    if (!live && !config) { /* "current" */
+        live = domain_active(domain);
+        config = !live;
+    }
+    if (live && domain_require_active(domain, err) < 0)
+        return -1;
+    if (config) {
+        struct domain_def *edited = changed_copy(object_config(&domain->object, err), change, context, err);
+        if (!edited || object_store_def(&domain->object, edited, err) < 0)
+            return -1;
+    }
+    if (live && domain_active(domain)) { /* storing waited: the guest may have ended */
+        struct domain_def *edited = changed_copy(domain->object.live, change, context, err);
+        if (!edited)
+            return -1;
+        object_set_live(&domain->object, edited);
+        status_save(domain);
+    }
+    return 0;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qemu/domain.h"
+
+#include <string.h>
+
+#include "base/files.h"
+#include "qemu/status.h"
+#include "wire_types.h"
+
+#define NAME_SIZE 1024 /* longer names cannot be log files anyway; the model refuses them */
+
+static void *parse_stored(void *context, const char *xml, struct error *err)
+{
+    struct driver *driver = context;
+    return driver_parse(driver, xml, DOMAIN_PARSE_INACTIVE, err);
+}
+
+static char *format_stored(const void *def)
+{
+    return domain_format(def, DOMAIN_XML_INACTIVE | DOMAIN_XML_SECURE);
+}
+
+static void *ref_def(void *def)
+{
+    return domain_def_ref(def);
+}
+
+static void unref_def(void *def)
+{
+    domain_def_free(def);
+}
+
+static int peek_stored(const char *xml, size_t length, char **name, unsigned char uuid[UUID_SIZE])
+{
+    char buffer[NAME_SIZE];
+    if (domain_peek(xml, length, buffer, sizeof buffer, uuid) < 0)
+        return -1;
+    *name = xstrdup(buffer);
+    return 0;
+}
+
+static void *renamed_def(const void *def, const char *name, struct error *err)
+{
+    struct domain_def *renamed = domain_edit(def);
+    renamed->name = arena_strdup(renamed->arena, name);
+    return renamed;
+}
+
+static void init(struct object *object)
+{
+    struct domain *domain = domain_of(object);
+    domain->driver = object->registry->context;
+    domain->state = DOMAIN_SHUTOFF;
+    domain->reason = DOMAIN_SHUTOFF_UNKNOWN;
+    domain->pause_reason = domain->resume_reason = domain->shutoff_reason = -1;
+    condition_init(&domain->changed);
+}
+
+static void finish(struct object *object)
+{
+    struct domain *domain = domain_of(object);
+    qmp_free(domain->qmp);
+    process_free(domain->process);
+    free(domain->cgroup);
+    free(domain->last_job);
+}
+
+static void changed(struct object *object, enum object_event event)
+{
+    static const struct {
+        int event, detail;
+    } lifecycle[] = {
+        [OBJECT_ADDED] = {DOMAIN_EVENT_DEFINED, DOMAIN_EVENT_DEFINED_ADDED},
+        [OBJECT_UPDATED] = {DOMAIN_EVENT_DEFINED, DOMAIN_EVENT_DEFINED_UPDATED},
+        [OBJECT_REMOVED] = {DOMAIN_EVENT_UNDEFINED, DOMAIN_EVENT_UNDEFINED_REMOVED},
+        [OBJECT_RENAMED] = {DOMAIN_EVENT_DEFINED, DOMAIN_EVENT_DEFINED_RENAMED},
+    };
+    domain_notify_lifecycle(domain_of(object), lifecycle[event].event, lifecycle[event].detail);
+}
+
+const struct object_kind domain_kind = {
+    .noun = "domain",
+    .title = "Domain",
+    .error_missing = ERR_NO_DOMAIN,
+    .size = sizeof(struct domain),
+    .def_parse = parse_stored,
+    .def_format = format_stored,
+    .def_ref = ref_def,
+    .def_unref = unref_def,
+    .def_peek = peek_stored,
+    .def_renamed = renamed_def,
+    .init = init,
+    .finish = finish,
+    .event = changed,
+};
+
+struct domain_def *domain_def(struct domain *domain, struct error *err)
+{
+    return object_def(&domain->object, err);
+}
+
+struct domain *driver_find(struct driver *driver, const unsigned char uuid[UUID_SIZE], struct error *err)
+{
+    struct object *object = registry_find_uuid(&driver->domains, uuid, err);
+    return object ? domain_of(object) : NULL;
+}
+
+int domain_require_active(const struct domain *domain, struct error *err)
+{
+    if (domain_active(domain))
+        return 0;
+    return error_set(err, ERR_OPERATION_INVALID, "domain '%s' is not running", domain_name(domain));
+}
+
+char *domain_dump(struct domain *domain, unsigned flags, struct error *err)
+{
+    bool stored = flags & (DOMAIN_XML_INACTIVE | DOMAIN_XML_MIGRATABLE) && domain->object.persistent;
+    const struct domain_def *def = stored && !(flags & DOMAIN_XML_MIGRATABLE) ? object_config(&domain->object, err)
+                                                                              : domain_def(domain, err);
+    return def ? domain_format(def, flags) : NULL;
+}
+
+void domain_notify(struct domain *domain, int event_id, void *body)
+{
+    struct driver *driver = domain->driver;
+    if (driver->notify && !domain->object.hidden)
+        driver->notify(driver->notify_owner, domain, event_id, body);
+}
+
+void domain_notify_lifecycle(struct domain *domain, int event, int detail)
+{
+    struct domain_event_callback_lifecycle_event body = {.event = event, .detail = detail};
+    domain_notify(domain, DOMAIN_EVENT_ID_LIFECYCLE, &body);
+}
+
+void domain_set_state(struct domain *domain, int state, int reason, int event, int detail)
+{
+    domain->state = state;
+    domain->reason = reason;
+    if (domain_active(domain))
+        status_save(domain);
+    condition_wake(&domain->changed);
+    if (event >= 0)
+        domain_notify_lifecycle(domain, event, detail);
+}
+
+void job_asked_by(struct job *job, const char *client)
+{
+    snprintf(job->client, sizeof job->client, "%s", client ? client : "");
+}
+
+deadline monitor_deadline(void)
+{
+    return deadline_ms(30000);
+}
+
+static char *guest_file(const struct domain *domain, struct arena *arena, const char *directory, const char *suffix)
+{
+    char uuid[UUID_STRING_SIZE];
+    uuid_format(domain->object.uuid, uuid);
+    return arena_printf(arena, "%s/%s%s", directory, uuid, suffix);
+}
+
+char *domain_monitor_path(const struct domain *domain, struct arena *arena)
+{
+    return guest_file(domain, arena, domain->driver->run_dir, ".monitor");
+}
+
+char *domain_lib_path(const struct domain *domain, struct arena *arena)
+{
+    return guest_file(domain, arena, domain->driver->lib_dir, "");
+}
+
+char *domain_log_path(const struct domain *domain, struct arena *arena)
+{
+    return arena_printf(arena, "%s/%s.log", domain->driver->log_dir, domain_name(domain));
+}
+
+struct domain_cpu_time domain_cpu_time(const struct domain *domain)
+{
+    struct domain_cpu_time time = {0};
+    if (!domain->process)
+        return time;
+    scoped_arena struct arena *arena = arena_new();
+    char *stat = file_read(arena, arena_printf(arena, "/proc/%d/stat", (int)process_pid(domain->process)), 4096, NULL,
+                           NULL);
+    char *fields = stat ? strrchr(stat, ')') : NULL; /* proc(5): state is field 3, utime 14, stime 15, in ticks */
+    unsigned long user = 0, system = 0;
+    if (!fields || sscanf(fields, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2)
+        return time;
+    uint64_t tick_ns = 1000000000u / (uint64_t)sysconf(_SC_CLK_TCK);
+    time.user = user * tick_ns;
+    time.system = system * tick_ns;
+    time.total = time.user + time.system;
+    return time;
+}
+
+uint64_t domain_resident_kib(const struct domain *domain)
+{
+    if (!domain->process)
+        return 0;
+    scoped_arena struct arena *arena = arena_new();
+    char *statm = file_read(arena, arena_printf(arena, "/proc/%d/statm", (int)process_pid(domain->process)), 4096, NULL,
+                            NULL);
+    unsigned long pages = 0;
+    return statm && sscanf(statm, "%*u %lu", &pages) == 1 ? pages * (uint64_t)sysconf(_SC_PAGESIZE) / 1024 : 0;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/process.h"
+#include "object/job.h"
+#include "object/object.h"
+#include "qemu/driver.h"
+#include "qemu/qmp.h"
+
+/* One guest. What clients ask is answered from this struct; QMP events keep it true. */
+struct domain {
+    struct object object; /* name, UUID, id, definitions; first */
+    struct driver *driver;
+
+    int state, reason;    /* DOMAIN_RUNNING, DOMAIN_RUNNING_BOOTED, ... */
+    struct condition changed; /* woken at each change of state */
+
+    /* While active. */
+    struct process *process;
+    struct qmp *qmp;
+    uint64_t started_ns;       /* for "since" */
+    uint64_t balloon_kib;      /* what the guest has now */
+    char *cgroup;              /* name of its group; NULL = none */
+    void *autodestroy;         /* the client whose end ends the guest; compared only */
+    /* Why the guest's CPUs or QEMU are about to stop, set by who causes it and taken by the event that tells of it:
+     * DOMAIN_PAUSED_*, DOMAIN_RUNNING_*, DOMAIN_SHUTOFF_*; -1 = nobody said. */
+    int pause_reason, resume_reason, shutoff_reason;
+    bool stopping;    /* we told QEMU to end: no crash to report */
+    bool reset_on_shutdown; /* domain_reboot(): when the guest has powered off it is reset instead */
+    bool incoming;    /* waits for a migration's end: clients see it paused */
+    int outgoing;     /* how far its migration away is: enum outgoing of src/migrate; 0 = none */
+    struct migration *migration; /* of src/migrate; NULL = none */
+    struct console *console;     /* open console streams (console.c) */
+    struct job_info *last_job;   /* of the last completed job, for domjobinfo --completed */
+};
+
+#define domain_of(pointer) container_of(pointer, struct domain, object)
+
+extern const struct object_kind domain_kind;
+
+/* -- looking (nothing here waits) ---------------------------------------------------------------------------------- */
+
+static inline const char *domain_name(const struct domain *domain)
+{
+    return domain->object.name;
+}
+static inline bool domain_active(const struct domain *domain)
+{
+    return object_active(&domain->object);
+}
+/* The definition in use, or the stored one; see object_def(). */
+struct domain_def *domain_def(struct domain *domain, struct error *err);
+/* By the wire handle's UUID. */
+struct domain *driver_find(struct driver *driver, const unsigned char uuid[UUID_SIZE], struct error *err);
+/* Fails with ERR_OPERATION_INVALID unless a guest runs (or is paused). */
+int domain_require_active(const struct domain *domain, struct error *err);
+/* What dumpxml shows; flags are DOMAIN_XML_*. To free(). */
+char *domain_dump(struct domain *domain, unsigned flags, struct error *err);
+/* Host CPU time of the guest in ns (/proc), and its parts; 0 while inactive. */
+struct domain_cpu_time {
+    uint64_t total, user, system; /* ns */
+};
+struct domain_cpu_time domain_cpu_time(const struct domain *domain);
+/* Resident set of QEMU, KiB; 0 while inactive. */
+uint64_t domain_resident_kib(const struct domain *domain);
+
+#define scoped_domain scope_cleanup(domain_scope)
+static inline void domain_scope(struct domain **domain)
+{
+    if (*domain)
+        object_unref(&(*domain)->object);
+}
+
+/* -- definitions (define.c); all wait ------------------------------------------------------------------------------ */
+
+/* Stores the definition of XML text; returns the domain (a reference). flags: DOMAIN_DEFINE_VALIDATE. client names who
+ * asks, for the messages of those who find the domain busy. */
+struct domain *domain_define(struct driver *driver, const char *xml, unsigned flags, const char *client,
+                             struct error *err);
+/* flags: DOMAIN_UNDEFINE_*. */
+int domain_undefine(struct domain *domain, unsigned flags, const char *client, struct error *err);
+int domain_rename(struct domain *domain, const char *name, const char *client, struct error *err);
+int domain_set_autostart(struct domain *domain, bool autostart, const char *client, struct error *err);
+/* Makes a changed definition and swaps it in: change() edits a private copy. flags: DOMAIN_AFFECT_*. */
+typedef int domain_change(struct domain_def *def, void *context, struct error *err);
+int domain_edit_defs(struct domain *domain, unsigned flags, domain_change *change, void *context, const char *client,
+                     struct error *err);
+
+/* -- life (start.c, stop.c, run.c); all wait ------------------------------------------------------------------------ */
+
+/* flags: DOMAIN_START_PAUSED, _AUTODESTROY (owner), _VALIDATE (create only). */
+int domain_start(struct domain *domain, unsigned flags, void *owner, const char *client, struct error *err);
+/* A transient guest from XML text; returns a reference. */
+struct domain *domain_create(struct driver *driver, const char *xml, unsigned flags, void *owner, const char *client,
+                             struct error *err);
+/* flags: DOMAIN_DESTROY_GRACEFUL. On return QEMU is gone. */
+int domain_destroy(struct domain *domain, unsigned flags, const char *client, struct error *err);
+/* flags: DOMAIN_SHUTDOWN_*. Returns when the guest was asked. */
+int domain_shutdown(struct domain *domain, unsigned flags, const char *client, struct error *err);
+/* flags: DOMAIN_REBOOT_*. */
+int domain_reboot(struct domain *domain, unsigned flags, const char *client, struct error *err);
+int domain_reset(struct domain *domain, const char *client, struct error *err);
+int domain_suspend(struct domain *domain, const char *client, struct error *err);
+int domain_resume(struct domain *domain, const char *client, struct error *err);
+
+/* -- for the driver's own files ------------------------------------------------------------------------------------- */
+
+/* Records a state, tells the clients (event and detail of the lifecycle event; -1 = nobody), wakes who waits for it and
+ * rewrites the status file of an active domain. Does not wait. */
+void domain_set_state(struct domain *domain, int state, int reason, int event, int detail);
+void domain_notify(struct domain *domain, int event_id, void *body);
+/* A lifecycle event alone. */
+void domain_notify_lifecycle(struct domain *domain, int event, int detail);
+
+/* Runs QEMU for a definition (private copy; aliases and runtime values are filled in; taken over also on failure), until
+ * its monitor answers; the domain is then active and paused, its CPUs have not run. On failure nothing is left. The
+ * caller holds a job. Waits. */
+int domain_launch(struct domain *domain, struct domain_def *live, const char *incoming, int id, struct error *err);
+/* Ends QEMU (asks it first, so that it flushes its disks; kills it when it does not listen) and waits until it is gone
+ * and the domain is inactive. shutoff_reason is DOMAIN_SHUTOFF_*. */
+int domain_stop(struct domain *domain, int shutoff_reason, bool graceful, struct error *err);
+/* Called by the process watch: QEMU is gone. */
+void domain_exited(void *domain);
+/* The files of one guest. */
+char *domain_monitor_path(const struct domain *domain, struct arena *arena);
+char *domain_log_path(const struct domain *domain, struct arena *arena);
+char *domain_lib_path(const struct domain *domain, struct arena *arena);
+/* Deadline for one monitor command: long enough for QEMU to drain slow disks. */
+deadline monitor_deadline(void);
+/* Fills the job's client. */
+void job_asked_by(struct job *job, const char *client);
+
+/* What follows when the guest has powered off: on_poweroff, or the reset that was asked for. Does not wait. */
+void domain_after_shutdown(struct domain *domain);
+/* events.c */
+extern const struct qmp_callbacks domain_qmp_callbacks;

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qemu/driver.h"
+
+#include <stdio.h>
+
+#include "base/files.h"
+#include "base/log.h"
+#include "qemu/attach.h"
+#include "qemu/capabilities.h"
+#include "qemu/domain.h"
+
+/* The directories below the root; all may hold secrets or sockets, so none is for others. */
+static const struct {
+    size_t offset;
+    const char *path;
+} directories[] = {
+    {offsetof(struct driver, definitions_dir), "etc/godwit/domains"},
+    {offsetof(struct driver, run_dir), "run/godwit/domains"},
+    {offsetof(struct driver, lib_dir), "var/lib/godwit/domains"},
+    {offsetof(struct driver, nvram_dir), "var/lib/godwit/nvram"},
+    {offsetof(struct driver, log_dir), "var/log/godwit"},
+    {offsetof(struct driver, cache_dir), "var/cache/godwit"},
+};
+
+static char **directory_field(struct driver *driver, size_t i)
+{
+    return (char **)((char *)driver + directories[i].offset);
+}
+
+static int make_directories(struct driver *driver, struct error *err)
+{
+    const char *root = driver->options.root, *slash = string_ends(root, "/") ? "" : "/";
+    for (size_t i = 0; i < COUNT(directories); i++) {
+        char **field = directory_field(driver, i);
+        *field = xprintf("%s%s%s", root, slash, directories[i].path);
+        if (directory_make(*field, 0711, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+struct domain_def *driver_parse(struct driver *driver, const char *xml, unsigned flags, struct error *err)
+{
+    return domain_parse(xml, -1, flags, &driver->defaults, err);
+}
+
+static size_t port_count(const struct driver *driver)
+{
+    return driver->options.migration_port_last - driver->options.migration_port_first + 1u;
+}
+
+struct driver *driver_new(const struct driver_options *options, struct error *err)
+{
+    struct driver *driver = xcalloc(1, sizeof *driver);
+    driver->options = *options;
+    driver->options.root = xstrdup(options->root);
+    driver->options.hostname = xstrdup(options->hostname);
+    driver->options.migration_address = options->migration_address ? xstrdup(options->migration_address) : NULL;
+    driver->migration_ports = xcalloc(port_count(driver), 1);
+    if (make_directories(driver, err) < 0) {
+        driver_free(driver);
+        return NULL;
+    }
+    driver->caps = caps_cache_new(driver->cache_dir);
+    driver->defaults = (struct domain_defaults){
+        .arch = "x86_64", .owner = driver->caps, .emulator = caps_default_emulator, .machine = caps_canonical_machine};
+    registry_init(&driver->domains, &domain_kind, driver, driver->definitions_dir);
+    if (registry_load(&driver->domains, err) < 0 || driver_attach_guests(driver, err) < 0) {
+        driver_free(driver);
+        return NULL;
+    }
+    return driver;
+}
+
+void driver_free(struct driver *driver)
+{
+    if (!driver)
+        return;
+    if (driver->domains.kind)
+        registry_finish(&driver->domains);
+    caps_cache_free(driver->caps);
+    for (size_t i = 0; i < COUNT(directories); i++)
+        free(*directory_field(driver, i));
+    free((char *)driver->options.root);
+    free((char *)driver->options.hostname);
+    free((char *)driver->options.migration_address);
+    free(driver->migration_ports);
+    free(driver);
+}
+
+/* Once per boot of the host: the mark lies where the next boot finds nothing. */
+static bool first_start_since_boot(struct driver *driver)
+{
+    scoped_free char *mark = xprintf("%s/../autostarted", driver->run_dir);
+    if (access(mark, F_OK) == 0)
+        return false;
+    struct error err = {0};
+    if (file_write(mark, "", 0, 0600, &err) < 0)
+        log_warning("guests may be autostarted again: %s", err.message);
+    return true;
+}
+
+void driver_autostart(struct driver *driver)
+{
+    if (!first_start_since_boot(driver))
+        return;
+    /* starting waits, so the list may change under us: names first */
+    scoped_arena struct arena *arena = arena_new();
+    size_t count = 0;
+    for (struct object *object = registry_first(&driver->domains); object; object = registry_next(object))
+        count += object->autostart;
+    char **names = arena_new_array(arena, count, char *);
+    count = 0;
+    for (struct object *object = registry_first(&driver->domains); object; object = registry_next(object))
+        if (object->autostart)
+            names[count++] = arena_strdup(arena, object->name);
+    for (size_t i = 0; i < count; i++) {
+        struct error err = {0};
+        struct object *object = registry_find_name(&driver->domains, names[i], NULL);
+        if (!object || object_active(object))
+            continue;
+        scoped_domain struct domain *domain = domain_of(object_ref(object));
+        if (domain_start(domain, 0, NULL, "autostart", &err) < 0)
+            log_error("autostart of domain '%s' failed: %s", names[i], err.message);
+    }
+}
+
+uint16_t driver_take_migration_port(struct driver *driver, struct error *err)
+{
+    for (size_t i = 0; i < port_count(driver); i++)
+        if (!driver->migration_ports[i]) {
+            driver->migration_ports[i] = 1;
+            return (uint16_t)(driver->options.migration_port_first + i);
+        }
+    error_set(err, ERR_OPERATION_FAILED, "all migration ports (%u to %u) are in use: too many migrations to this host",
+              driver->options.migration_port_first, driver->options.migration_port_last);
+    return 0;
+}
+
+void driver_release_migration_port(struct driver *driver, uint16_t port)
+{
+    if (port >= driver->options.migration_port_first && port <= driver->options.migration_port_last)
+        driver->migration_ports[port - driver->options.migration_port_first] = 0;
+}

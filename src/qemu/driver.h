@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "model/domain.h"
+#include "object/object.h"
+
+/* The QEMU driver of one host: its domains, its directories, and what QEMU can do here. Everything lies under the root
+ * directory that the daemon was given. */
+struct domain;
+struct caps_cache;
+
+struct driver_options {
+    const char *root;              /* "/" or a directory */
+    const char *hostname;
+    unsigned char host_uuid[UUID_SIZE];
+    const char *migration_address; /* what other hosts connect to; NULL = hostname */
+    uint16_t migration_port_first, migration_port_last; /* inclusive */
+};
+
+struct driver {
+    struct driver_options options; /* strings are the driver's own */
+    struct registry domains;
+    struct caps_cache *caps;
+    struct domain_defaults defaults; /* for domain_parse() */
+    /* Absolute directories, all below the root. */
+    char *definitions_dir; /* etc/godwit/domains: what users define */
+    char *run_dir;         /* run/godwit/domains: status files and monitor sockets, gone with the host's next boot */
+    char *lib_dir;         /* var/lib/godwit/domains: per-guest directories (channel sockets) */
+    char *nvram_dir;       /* var/lib/godwit/nvram */
+    char *log_dir;         /* var/log/godwit: one file a guest */
+    char *cache_dir;       /* var/cache/godwit */
+    unsigned char *migration_ports; /* one byte a port: in use */
+    /* Called when a guest found again has answered, for what src/migrate has to finish or take back. May wait. */
+    void (*attached)(struct domain *domain);
+    void *notify_owner;
+    /* A domain event for the clients: DOMAIN_EVENT_ID_* and the generated struct of its callback form, without callback
+     * id and domain. Runs wherever the event arises; must not wait. */
+    void (*notify)(void *owner, struct domain *domain, int event_id, void *body);
+    /* Every event of every monitor as QEMU told it, for qemu-monitor-event. */
+    void (*monitor_event)(void *owner, struct domain *domain, const char *name, const json_t *data, int64_t seconds,
+                          uint32_t micros);
+};
+
+/* Makes the directories, reads names and UUIDs of all definitions and finds the running guests of an earlier daemon again.
+ * Does not wait, so that a daemon with 1,000 domains answers at once. The options' strings are copied. */
+struct driver *driver_new(const struct driver_options *options, struct error *err);
+/* Starts what is marked autostart, at the first start since the host booted. Waits; for a fiber of its own. */
+void driver_autostart(struct driver *driver);
+/* Lets go of all guests; they run on. */
+void driver_free(struct driver *driver);
+
+/* Parses what a client sent, with this host's defaults. */
+struct domain_def *driver_parse(struct driver *driver, const char *xml, unsigned flags, struct error *err);
+/* A free port of the migration range, marked used; 0 with err when all are taken. */
+uint16_t driver_take_migration_port(struct driver *driver, struct error *err);
+void driver_release_migration_port(struct driver *driver, uint16_t port);

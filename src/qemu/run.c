@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qemu/domain.h"
+
+/* What is asked of a running guest and its CPUs: pause, go on, power button, reset. The changes of state are made by
+ * events.c when QEMU tells of them; here is only who asked and why. */
+
+static int begin(struct job *job, struct domain *domain, enum job_kind kind, const char *operation, const char *client,
+                 struct error *err)
+{
+    job_asked_by(job, client);
+    if (domain_require_active(domain, err) < 0 || job_begin(job, &domain->object, kind, operation, err) < 0)
+        return -1;
+    return domain_require_active(domain, err); /* it may have ended while we waited for the job */
+}
+
+int domain_suspend(struct domain *domain, const char *client, struct error *err)
+{
+    scoped_job struct job job = {0};
+    if (begin(&job, domain, JOB_SUSPEND, "suspend", client, err) < 0)
+        return -1;
+    if (domain->state == DOMAIN_PAUSED)
+        return 0;
+    domain->pause_reason = DOMAIN_PAUSED_USER;
+    int rc = qmp_execute(domain->qmp, "stop", NULL, monitor_deadline(), err);
+    domain->pause_reason = -1;
+    return rc < 0 ? error_wrap(err, "cannot suspend domain '%s'", domain_name(domain)) : 0;
+}
+
+int domain_resume(struct domain *domain, const char *client, struct error *err)
+{
+    scoped_job struct job job = {0};
+    if (begin(&job, domain, JOB_SUSPEND, "resume", client, err) < 0)
+        return -1;
+    if (domain->incoming)
+        return error_set(err, ERR_OPERATION_INVALID,
+                         "cannot resume domain '%s': its migration to this host has not ended", domain_name(domain));
+    if (domain->state == DOMAIN_RUNNING)
+        return error_set(err, ERR_OPERATION_INVALID, "domain '%s' is already running", domain_name(domain));
+    if (domain->state == DOMAIN_PMSUSPENDED)
+        return error_set(err, ERR_OPERATION_INVALID,
+                         "domain '%s' sleeps by its own wish: wake it up (dompmwakeup), do not resume it",
+                         domain_name(domain));
+    domain->resume_reason = DOMAIN_RUNNING_UNPAUSED;
+    int rc = qmp_execute(domain->qmp, "cont", NULL, monitor_deadline(), err);
+    domain->resume_reason = -1;
+    return rc < 0 ? error_wrap(err, "cannot resume domain '%s'", domain_name(domain)) : 0;
+}
+
+static int press(struct domain *domain, const char *command, const char *operation, const char *client,
+                 struct error *err)
+{
+    scoped_job struct job job = {0};
+    if (begin(&job, domain, JOB_MODIFY, operation, client, err) < 0 ||
+        qmp_execute(domain->qmp, command, NULL, monitor_deadline(), err) < 0)
+        return error_wrap(err, "cannot %s domain '%s'", operation, domain_name(domain));
+    return 0;
+}
+
+int domain_shutdown(struct domain *domain, unsigned flags, const char *client, struct error *err)
+{
+    domain->reset_on_shutdown = false;
+    return press(domain, "system_powerdown", "shut down", client, err);
+}
+
+/* The power button, and when the guest has powered off it is reset instead of ended. */
+int domain_reboot(struct domain *domain, unsigned flags, const char *client, struct error *err)
+{
+    domain->reset_on_shutdown = true;
+    if (press(domain, "system_powerdown", "reboot", client, err) == 0)
+        return 0;
+    domain->reset_on_shutdown = false;
+    return -1;
+}
+
+int domain_reset(struct domain *domain, const char *client, struct error *err)
+{
+    return press(domain, "system_reset", "reset", client, err);
+}

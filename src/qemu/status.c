@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qemu/status.h"
+
+#include <string.h>
+
+#include "base/files.h"
+#include "base/json.h"
+#include "base/log.h"
+
+#define STATUS_MAX     (8 * 1024 * 1024)
+#define STATUS_VERSION 1
+
+char *status_path(const struct domain *domain, struct arena *arena)
+{
+    char uuid[UUID_STRING_SIZE];
+    uuid_format(domain->object.uuid, uuid);
+    return arena_printf(arena, "%s/%s.json", domain->driver->run_dir, uuid);
+}
+
+void status_save(struct domain *domain)
+{
+    scoped_arena struct arena *arena = arena_new();
+    scoped_free char *xml =
+        domain_format(domain->object.live, DOMAIN_FORMAT_STATUS | DOMAIN_XML_SECURE | DOMAIN_XML_MIGRATABLE);
+    pid_t pid = process_pid(domain->process);
+    scoped_json json_t *status = json_pack(
+        "{s:i, s:i, s:I, s:i, s:i, s:i, s:b, s:I, s:s?, s:b, s:b, s:i, s:s}", "version", STATUS_VERSION, "pid",
+        (int)pid, "start-time", (json_int_t)process_start_time(pid), "id", domain->object.id, "state", domain->state,
+        "reason", domain->reason, "persistent", domain->object.persistent, "balloon-kib",
+        (json_int_t)domain->balloon_kib, "cgroup", domain->cgroup, "incoming", domain->incoming, "reset-on-shutdown",
+        domain->reset_on_shutdown, "outgoing", domain->outgoing, "xml", xml);
+    scoped_free char *text = status ? json_dumps(status, JSON_INDENT(1)) : NULL;
+    struct error err = {0};
+    if (!text)
+        error_set(&err, ERR_INTERNAL_ERROR, "its definition is not valid UTF-8");
+    else if (file_write(status_path(domain, arena), text, strlen(text), 0600, &err) == 0)
+        return;
+    log_error("domain '%s': a restart of the daemon will not find its guest: %s", domain_name(domain), err.message);
+}
+
+void status_remove(struct domain *domain)
+{
+    scoped_arena struct arena *arena = arena_new();
+    unlink(status_path(domain, arena));
+}
+
+int status_load(struct status *status, const char *path, struct arena *arena, struct error *err)
+{
+    size_t length;
+    char *text = file_read(arena, path, STATUS_MAX, &length, err);
+    if (!text)
+        return -1;
+    json_error_t where;
+    scoped_json json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
+    if (!json)
+        return error_set(err, ERR_INTERNAL_ERROR, "'%s' line %d: %s", path, where.line, where.text);
+    int version, pid, persistent, incoming, reset;
+    json_int_t start_time, balloon;
+    const char *cgroup, *xml;
+    if (json_unpack_ex(json, &where, 0, "{s:i, s:i, s:I, s:i, s:i, s:i, s:b, s:I, s:s?, s:b, s:b, s:i, s:s}", "version",
+                       &version, "pid", &pid, "start-time", &start_time, "id", &status->id, "state", &status->state,
+                       "reason", &status->reason, "persistent", &persistent, "balloon-kib", &balloon, "cgroup", &cgroup,
+                       "incoming", &incoming, "reset-on-shutdown", &reset, "outgoing", &status->outgoing, "xml",
+                       &xml) < 0)
+        return error_set(err, ERR_INTERNAL_ERROR, "'%s': %s", path, where.text);
+    if (version != STATUS_VERSION || status->id < 0 || pid <= 0)
+        return error_set(err, ERR_INTERNAL_ERROR, "'%s' is of version %d, understood is %d", path, version,
+                         STATUS_VERSION);
+    status->pid = pid;
+    status->start_time = (uint64_t)start_time;
+    status->balloon_kib = (uint64_t)balloon;
+    status->persistent = persistent;
+    status->incoming = incoming;
+    status->reset_on_shutdown = reset;
+    status->cgroup = arena_strdup(arena, cgroup);
+    status->xml = arena_strdup(arena, xml);
+    return 0;
+}

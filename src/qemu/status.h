@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "qemu/domain.h"
+
+/* The status file of an active domain, RUN_DIR/UUID.json: all that a daemon needs to find the guest again after it was
+ * killed. Rewritten at each change of state, gone when the guest is. It dies with the host's next boot, so it is
+ * replaced atomically but not flushed. */
+struct status {
+    pid_t pid;
+    uint64_t start_time; /* tells the process from a later one of the same pid */
+    int id, state, reason, outgoing;
+    bool persistent, incoming, reset_on_shutdown;
+    uint64_t balloon_kib;
+    const char *cgroup, *xml; /* in the arena */
+};
+
+char *status_path(const struct domain *domain, struct arena *arena);
+/* Writes it anew; a failure is logged, since the guest runs on all the same. Does not wait. */
+void status_save(struct domain *domain);
+void status_remove(struct domain *domain);
+int status_load(struct status *status, const char *path, struct arena *arena, struct error *err);

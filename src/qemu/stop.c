@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qemu/domain.h"
+
+#include <signal.h>
+
+#include "base/log.h"
+#include "qemu/cgroup.h"
+#include "qemu/status.h"
+
+/* How a guest ends: asked to, made to, or by itself. */
+
+enum {
+    TERM_MS = 10000, /* for QEMU to flush and go */
+    KILL_MS = 15000, /* for the kernel to take it down; longer means a disk in the D state */
+};
+
+/* What the lifecycle event says for each reason. */
+static int stopped_detail(int shutoff_reason)
+{
+    switch (shutoff_reason) {
+    case DOMAIN_SHUTOFF_SHUTDOWN:
+        return DOMAIN_EVENT_STOPPED_SHUTDOWN;
+    case DOMAIN_SHUTOFF_DESTROYED:
+        return DOMAIN_EVENT_STOPPED_DESTROYED;
+    case DOMAIN_SHUTOFF_MIGRATED:
+        return DOMAIN_EVENT_STOPPED_MIGRATED;
+    case DOMAIN_SHUTOFF_SAVED:
+        return DOMAIN_EVENT_STOPPED_SAVED;
+    case DOMAIN_SHUTOFF_FROM_SNAPSHOT:
+        return DOMAIN_EVENT_STOPPED_FROM_SNAPSHOT;
+    case DOMAIN_SHUTOFF_CRASHED:
+    case DOMAIN_SHUTOFF_FAILED:
+    default:
+        return DOMAIN_EVENT_STOPPED_FAILED;
+    }
+}
+
+static void remove_cgroup(void *owner)
+{
+    scoped_free char *group = owner;
+    cgroup_remove(group);
+}
+
+void domain_exited(void *owner)
+{
+    struct domain *domain = owner;
+    scoped_domain struct domain *kept = domain_of(object_ref(&domain->object));
+    scoped_arena struct arena *arena = arena_new();
+    int reason = domain->shutoff_reason;
+    if (reason < 0) {
+        /* SHUTDOWN was seen, or nothing was: then it crashed */
+        reason = domain->state == DOMAIN_SHUTDOWN ? DOMAIN_SHUTOFF_SHUTDOWN : DOMAIN_SHUTOFF_CRASHED;
+        if (reason == DOMAIN_SHUTOFF_CRASHED)
+            log_warning("domain '%s': QEMU (pid %d) ended by itself (%s); its log is %s", domain_name(domain),
+                        (int)process_pid(domain->process),
+                        process_status_text(arena, process_status(domain->process)), domain_log_path(domain, arena));
+    }
+    qmp_free(steal(domain->qmp));
+    process_free(steal(domain->process));
+    status_remove(domain);
+    unlink(domain_monitor_path(domain, arena));
+    if (domain->cgroup)
+        fiber_start("cgroup", remove_cgroup, steal(domain->cgroup));
+    domain->shutoff_reason = domain->pause_reason = domain->resume_reason = -1;
+    domain->stopping = domain->reset_on_shutdown = domain->incoming = false;
+    domain->autodestroy = NULL;
+    if (!domain_active(domain))
+        return; /* never became a guest: domain_launch() reports it */
+    object_deactivate(&domain->object);
+    domain_set_state(domain, DOMAIN_SHUTOFF, reason, DOMAIN_EVENT_STOPPED, stopped_detail(reason));
+    object_forget_if_unused(&domain->object);
+}
+
+static int wait_inactive(struct domain *domain, deadline until, struct error *err)
+{
+    while (domain->process)
+        if (condition_wait(&domain->changed, until, err) < 0)
+            return -1;
+    return 0;
+}
+
+int domain_stop(struct domain *domain, int shutoff_reason, bool graceful, struct error *err)
+{
+    domain->stopping = true;
+    domain->shutoff_reason = shutoff_reason;
+    process_kill(domain->process, SIGTERM);
+    if (wait_inactive(domain, deadline_ms(TERM_MS), NULL) == 0)
+        return 0;
+    if (graceful) {
+        domain->stopping = false;
+        domain->shutoff_reason = -1;
+        return error_set(err, ERR_SYSTEM_ERROR,
+                         "QEMU of domain '%s' (pid %d) did not end within %d s of being asked; without --graceful it is "
+                         "killed",
+                         domain_name(domain), (int)process_pid(domain->process), TERM_MS / 1000);
+    }
+    process_kill(domain->process, SIGKILL);
+    if (wait_inactive(domain, deadline_ms(KILL_MS), NULL) == 0)
+        return 0;
+    return error_set(err, ERR_SYSTEM_ERROR,
+                     "QEMU of domain '%s' (pid %d) survived SIGKILL for %d s: the kernel holds it, most likely over a "
+                     "disk that does not answer",
+                     domain_name(domain), (int)process_pid(domain->process), KILL_MS / 1000);
+}
+
+int domain_destroy(struct domain *domain, unsigned flags, const char *client, struct error *err)
+{
+    scoped_job struct job job = {0};
+    job_asked_by(&job, client);
+    if (domain_require_active(domain, err) < 0 ||
+        job_begin(&job, &domain->object, JOB_DESTROY, "destroy", err) < 0 || domain_require_active(domain, err) < 0)
+        return -1;
+    return domain_stop(domain, DOMAIN_SHUTOFF_DESTROYED, flags & DOMAIN_DESTROY_GRACEFUL, err);
+}
