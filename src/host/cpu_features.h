@@ -5,7 +5,8 @@
 #include <stdint.h>
 
 /* The x86 CPU features that have a public name, as sets. The names are those of the domain and CPU XML; QEMU spells
- * some of them differently (cpu_feature_from_qemu()). One table maps each name to its bit of a CPUID register or MSR. */
+ * some of them differently (cpu_feature_from_qemu()). One table maps each name to its bit of a CPUID register or MSR.
+ */
 
 #define CPU_FEATURE_WORDS 23
 #define CPU_FEATURE_COUNT (CPU_FEATURE_WORDS * 32)

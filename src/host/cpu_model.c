@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "base/arena.h"
 #include "base/text.h"
 #include "host/sysfs.h"
 
@@ -49,14 +50,13 @@ static bool host_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t registers[4])
 
 static bool host_msr(uint32_t index, uint64_t *value)
 {
-    struct {
-        struct kvm_msrs header;
-        struct kvm_msr_entry entry;
-    } request = {.header.nmsrs = 1, .entry.index = index};
+    scoped_free struct kvm_msrs *request = xcalloc(1, sizeof(*request) + sizeof(request->entries[0]));
+    request->nmsrs = 1;
+    request->entries[0].index = index;
     scoped_fd int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-    if (kvm < 0 || ioctl(kvm, KVM_GET_MSRS, &request) != 1)
+    if (kvm < 0 || ioctl(kvm, KVM_GET_MSRS, request) != 1)
         return false;
-    *value = request.entry.data;
+    *value = request->entries[0].data;
     return true;
 }
 

@@ -66,8 +66,8 @@ int memory_stats_read(struct memory_stats *stats, const struct host_topology *to
     char text[4096];
     memset(stats, 0, sizeof(*stats));
     if (cell != CELL_ALL && (cell < 0 || !cell_find(topology, cell)))
-        return error_set(err, ERR_INVALID_ARG, "there is no NUMA cell %d on this host (it has %u, the last is %u)", cell,
-                         topology->cell_count, topology->cells[topology->cell_count - 1].id);
+        return error_set(err, ERR_INVALID_ARG, "there is no NUMA cell %d on this host (it has %u, the last is %u)",
+                         cell, topology->cell_count, topology->cells[topology->cell_count - 1].id);
     if (meminfo_read(text, sizeof(text), topology, root, cell) < 0)
         return error_system(err, errno, "cannot read the memory statistics of the kernel");
     stats->total_kib = meminfo_field(text, "MemTotal");

@@ -5,8 +5,8 @@
 #include "base/error.h"
 #include "host/sysfs.h"
 
-/* The shape of this machine: NUMA cells and the online CPUs in them, from /sys/devices/system/{node,cpu}. It changes only
- * when somebody plugs CPUs, so it is read once and kept; what changes all the time is in memory.h and cpu.h. */
+/* The shape of this machine: NUMA cells and the online CPUs in them, from /sys/devices/system/{node,cpu}. It changes
+ * only when somebody plugs CPUs, so it is read once and kept; what changes all the time is in memory.h and cpu.h. */
 
 struct host_cpu {
     unsigned id, socket, die, core;

@@ -51,6 +51,7 @@ struct qemu_accel_caps {
 struct qemu_caps {
     struct arena *arena;
     const char *binary;
+    const char *stamp;    /* all that these answers depend on (binary, modules, kernel, microcode), for other caches */
     const char *arch;     /* QEMU's name: "x86_64", "i386", "aarch64" */
     const char *package;  /* "Debian 1:7.2+...", "" when none */
     uint32_t version;     /* major * 1000000 + minor * 1000 + micro */

@@ -163,6 +163,7 @@ static void entry_adopt(struct entry *entry, struct qemu_caps *caps, const char 
         entry->cache->superseded = old;
     }
     entry->caps = caps;
+    caps->stamp = arena_strdup(caps->arena, stamp);
     free(entry->stamp);
     entry->stamp = xstrdup(stamp);
     malloc_trim(0); /* the documents were megabytes of small pieces */

@@ -46,7 +46,10 @@ static void put_cpu(unsigned cpu, const char *socket, const char *die, const cha
 {
     const struct {
         const char *file, *content;
-    } files[] = {{"physical_package_id", socket}, {"die_id", die}, {"core_id", core}, {"thread_siblings_list", siblings}};
+    } files[] = {{"physical_package_id", socket},
+                 {"die_id", die},
+                 {"core_id", core},
+                 {"thread_siblings_list", siblings}};
     for (size_t i = 0; i < COUNT(files); i++) {
         char path[128];
         snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/topology/%s", cpu, files[i].file);
@@ -173,7 +176,8 @@ static void caches_of_level_three_are_listed_once(void **state)
     put("/sys/devices/system/cpu/online", "0-3\n");
     for (unsigned cpu = 0; cpu < 4; cpu++) {
         const char *const files[][2] = {{"level", "3\n"}, {"type", "Unified\n"}, {"size", "8192K\n"},
-                                        {"id", cpu < 2 ? "1\n" : "0\n"}, {"shared_cpu_list", cpu < 2 ? "0-1\n" : "2-3\n"}};
+                                        {"id", cpu < 2 ? "1\n" : "0\n"},
+                                        {"shared_cpu_list", cpu < 2 ? "0-1\n" : "2-3\n"}};
         for (size_t i = 0; i < COUNT(files); i++) {
             char path[128];
             snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/cache/index0/%s", cpu, files[i][0]);
@@ -259,10 +263,12 @@ static void ksm_parameters_have_their_files(void **state)
 
 /* A BIOS, a system and a memory device, then the end mark. */
 static const uint8_t smbios_table[] =
-    "\x00\x18\x00\x00\x01\x02\x00\xf0\x03\x00\0\0\0\0\0\0\0\0\0\0\x02\x04\xff\xff" "Acme & Co\0" "1.2\0" "01/02/2023\0\0"
+    "\x00\x18\x00\x00\x01\x02\x00\xf0\x03\x00\0\0\0\0\0\0\0\0\0\0\x02\x04\xff\xff"
+    "Acme & Co\0" "1.2\0" "01/02/2023\0\0"
     "\x01\x1b\x01\x00\x01\x02\x00\x00\x33\x22\x11\x00\x55\x44\x77\x66\x88\x99\xaa\xbb\xcc\xdd\xee\xff\x06\x00\x00"
     "Acme\0" "<Box>\0\0"
-    "\x11\x1b\x02\x00\0\0\0\0\0\0\0\0\x00\x40\x09\x00\x01\x00\x1a\x80\x00\x80\x0c\x02\x00\x00\x00" "DIMM_A1\0" "Maker\x01\0\0"
+    "\x11\x1b\x02\x00\0\0\0\0\0\0\0\0\x00\x40\x09\x00\x01\x00\x1a\x80\x00\x80\x0c\x02\x00\x00\x00"
+    "DIMM_A1\0" "Maker\x01\0\0"
     "\x7f\x04\x03\x00\0";
 
 static void sysinfo_comes_from_the_table(void **state)
