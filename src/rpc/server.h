@@ -55,7 +55,6 @@ struct call {
     uint32_t serial;
     int *fds;                                /* that came with the call; closed after it unless set to -1 */
     size_t fd_count;
-    struct call_state *state;                /* server.c's own */
 };
 
 struct server_options {
@@ -76,8 +75,9 @@ struct server_options {
 };
 
 struct server *server_new(const struct server_options *options);
-/* Closes sockets and clients. Call it from the loop's own stack or after the loop; calls that still wait are cancelled
- * and must run to their end before it returns their client: run the loop until server_client_count() is 0 for that. */
+/* Closes what is open. For an orderly end: server_stop_listening(), server_client_close() for each client, and run the
+ * loop until server_client_count() is 0. A call that still waits then is cancelled, and its client is left to the end
+ * of the process. Never from a handler. NULL is fine. */
 void server_free(struct server *server);
 void *server_owner(const struct server *server);
 
