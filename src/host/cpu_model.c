@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "host/cpu_model.h"
 
-#include <fcntl.h>
-#include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
-#include "base/arena.h"
 #include "base/text.h"
+#include "host/kvm.h"
 #include "host/sysfs.h"
 
 enum { EAX, EBX, ECX, EDX };
@@ -48,31 +45,7 @@ static bool host_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t registers[4])
 }
 #endif
 
-static bool host_msr(uint32_t index, uint64_t *value)
-{
-    scoped_free struct kvm_msrs *request = xcalloc(1, sizeof(*request) + sizeof(request->entries[0]));
-    request->nmsrs = 1;
-    request->entries[0].index = index;
-    scoped_fd int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-    if (kvm < 0 || ioctl(kvm, KVM_GET_MSRS, request) != 1)
-        return false;
-    *value = request->entries[0].data;
-    return true;
-}
-
-static bool host_tsc(uint64_t *hz, bool *scaling)
-{
-    scoped_fd int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-    if (kvm < 0 || ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_GET_TSC_KHZ) <= 0)
-        return false;
-    scoped_fd int machine = ioctl(kvm, KVM_CREATE_VM, 0);
-    int khz = machine < 0 ? -1 : ioctl(machine, KVM_GET_TSC_KHZ, 0); /* since Linux 5.17 also without a VCPU */
-    *hz = khz > 0 ? khz * UINT64_C(1000) : 0;
-    *scaling = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_TSC_CONTROL) > 0;
-    return khz > 0;
-}
-
-const struct cpu_source cpu_source_host = {host_cpuid, host_msr, host_tsc};
+const struct cpu_source cpu_source_host = {host_cpuid, kvm_msr, kvm_tsc};
 
 static void signature_read(struct cpu_identity *identity, const struct cpu_source *source)
 {

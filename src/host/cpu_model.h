@@ -15,8 +15,7 @@ struct cpu_identity {
     struct cpu_features features;
 };
 
-/* The instruction, and what KVM says of the MSRs and the counter: /dev/kvm answers for them without a guest's memory or
- * CPU, in 0.3 ms. Without KVM the last two are unknown. */
+/* The instruction, and what KVM says of the MSRs and the counter; without KVM these two are unknown. */
 extern const struct cpu_source cpu_source_host;
 
 /* root as in host/sysfs.h, for what /proc/cpuinfo tells. */

@@ -339,6 +339,15 @@ static void filler_uuids_are_refused(void **state)
     assert_int_equal(uuid[15], 0xff);
 }
 
+static void a_uuid_is_made_once(void **state)
+{
+    unsigned char first[UUID_SIZE], second[UUID_SIZE];
+    struct error err = {0};
+    assert_int_equal(host_uuid_get(tree, first, &err), 0);
+    assert_int_equal(host_uuid_get(tree, second, &err), 0);
+    assert_memory_equal(first, second, UUID_SIZE);
+}
+
 static bool fake_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t registers[4])
 {
     static const struct {
@@ -421,6 +430,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(damaged_tables_do_no_harm, tree_make, tree_remove),
         cmocka_unit_test_setup_teardown(sysinfo_falls_back_to_files, tree_make, tree_remove),
         cmocka_unit_test_setup_teardown(filler_uuids_are_refused, tree_make, tree_remove),
+        cmocka_unit_test_setup_teardown(a_uuid_is_made_once, tree_make, tree_remove),
         cmocka_unit_test_setup_teardown(the_cpu_identifies_itself, tree_make, tree_remove),
         cmocka_unit_test(features_have_one_name_each),
     };
