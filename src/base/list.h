@@ -37,9 +37,9 @@ static inline void list_remove(struct list *link)
     list_init(link);
 }
 
-/* The current item may be removed inside the loop, no other one. */
-#define list_for_each(item, head, member)                                                        \
-    for (__typeof__(*(item)) *item = container_of((head)->next, __typeof__(*item), member),      \
-                             *next_##item = container_of(item->member.next, __typeof__(*item), member); \
-         &item->member != (head);                                                                \
-         item = next_##item, next_##item = container_of(item->member.next, __typeof__(*item), member))
+/* list_for_each (struct item, item, &head, link) { ... }: the current item may be removed inside, no other one. */
+#define list_for_each(type, item, head, member)                                 \
+    for (type *item = container_of((head)->next, type, member),                  \
+              *next_##item = container_of(item->member.next, type, member);      \
+         &item->member != (head);                                                \
+         item = next_##item, next_##item = container_of(item->member.next, type, member))

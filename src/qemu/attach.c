@@ -2,6 +2,7 @@
 #include "qemu/attach.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/files.h"
 #include "base/json.h"
@@ -86,6 +87,17 @@ static void settle(void *owner)
         domain_after_shutdown(domain);
 }
 
+/* A monitor that says at once that it is closed. */
+static struct qmp *qmp_of_nobody(const char *name)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
+        abort();
+    close(ends[1]);
+    static const struct qmp_callbacks deaf = {0};
+    return qmp_new(ends[0], name, &deaf, NULL);
+}
+
 static int attach(struct driver *driver, const struct status *status, const char *path, struct error *err)
 {
     scoped_domain_def struct domain_def *live = driver_parse(driver, status->xml, DOMAIN_PARSE_BARE, err);
@@ -109,7 +121,7 @@ static int attach(struct driver *driver, const struct status *status, const char
     if (!domain->qmp) {
         log_error("domain '%s' runs (pid %d) but its monitor cannot be had: %s", live->name, (int)status->pid,
                   err->message);
-        domain->qmp = qmp_new_closed(live->name);
+        domain->qmp = qmp_of_nobody(live->name);
     }
     domain->state = status->state;
     domain->reason = status->reason;

@@ -75,6 +75,7 @@ static void changed(struct object *object, enum object_event event)
         [OBJECT_REMOVED] = {DOMAIN_EVENT_UNDEFINED, DOMAIN_EVENT_UNDEFINED_REMOVED},
         [OBJECT_RENAMED] = {DOMAIN_EVENT_DEFINED, DOMAIN_EVENT_DEFINED_RENAMED},
     };
+    domain_of(object)->config_changed = true;
     domain_notify_lifecycle(domain_of(object), lifecycle[event].event, lifecycle[event].detail);
 }
 

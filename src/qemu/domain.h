@@ -18,7 +18,7 @@ struct domain {
     /* While active. */
     struct process *process;
     struct qmp *qmp;
-    uint64_t started_ns;       /* for "since" */
+    bool config_changed;       /* the stored definition was changed since the start */
     uint64_t balloon_kib;      /* what the guest has now */
     char *cgroup;              /* name of its group; NULL = none */
     void *autodestroy;         /* the client whose end ends the guest; compared only */
@@ -112,10 +112,12 @@ void domain_notify(struct domain *domain, int event_id, void *body);
 /* A lifecycle event alone. */
 void domain_notify_lifecycle(struct domain *domain, int event, int detail);
 
-/* Runs QEMU for a definition (private copy; aliases and runtime values are filled in; taken over also on failure), until
- * its monitor answers; the domain is then active and paused, its CPUs have not run. On failure nothing is left. The
- * caller holds a job. Waits. */
+/* Runs QEMU for a definition (a private copy, taken over also on failure; aliases and runtime values are filled in) until
+ * its monitor answers: the domain is then active and paused, and its CPUs have not run. incoming as in qemu/command.h; id
+ * -1 takes the next one. On failure nothing is left. The caller holds a job. Waits. */
 int domain_launch(struct domain *domain, struct domain_def *live, const char *incoming, int id, struct error *err);
+/* Fills in the ptys that QEMU opened, from its answer to query-chardev. */
+void domain_learn_chardevs(struct domain_def *live, const json_t *reply);
 /* Ends QEMU (asks it first, so that it flushes its disks; kills it when it does not listen) and waits until it is gone
  * and the domain is inactive. shutoff_reason is DOMAIN_SHUTOFF_*. */
 int domain_stop(struct domain *domain, int shutoff_reason, bool graceful, struct error *err);

@@ -39,6 +39,23 @@ static int make_directories(struct driver *driver, struct error *err)
     return 0;
 }
 
+static const char *default_emulator(void *owner, enum virt_type type, const char *arch)
+{
+    struct driver *driver = owner;
+    if (!driver->emulator) {
+        scoped_arena struct arena *arena = arena_new();
+        const char *path = qemu_default_emulator(arena, arch);
+        driver->emulator = path ? xstrdup(path) : NULL;
+    }
+    return driver->emulator;
+}
+
+static const char *canonical_machine(void *owner, const char *emulator, enum virt_type type, const char *machine)
+{
+    struct driver *driver = owner;
+    return qemu_canonical_machine(driver->caps, emulator, machine);
+}
+
 struct domain_def *driver_parse(struct driver *driver, const char *xml, unsigned flags, struct error *err)
 {
     return domain_parse(xml, -1, flags, &driver->defaults, err);
@@ -61,9 +78,9 @@ struct driver *driver_new(const struct driver_options *options, struct error *er
         driver_free(driver);
         return NULL;
     }
-    driver->caps = caps_cache_new(driver->cache_dir);
+    driver->caps = qemu_caps_cache_new(driver->cache_dir);
     driver->defaults = (struct domain_defaults){
-        .arch = "x86_64", .owner = driver->caps, .emulator = caps_default_emulator, .machine = caps_canonical_machine};
+        .arch = "x86_64", .owner = driver, .emulator = default_emulator, .machine = canonical_machine};
     registry_init(&driver->domains, &domain_kind, driver, driver->definitions_dir);
     if (registry_load(&driver->domains, err) < 0 || driver_attach_guests(driver, err) < 0) {
         driver_free(driver);
@@ -78,13 +95,14 @@ void driver_free(struct driver *driver)
         return;
     if (driver->domains.kind)
         registry_finish(&driver->domains);
-    caps_cache_free(driver->caps);
+    qemu_caps_cache_free(driver->caps);
     for (size_t i = 0; i < COUNT(directories); i++)
         free(*directory_field(driver, i));
     free((char *)driver->options.root);
     free((char *)driver->options.hostname);
     free((char *)driver->options.migration_address);
     free(driver->migration_ports);
+    free(driver->emulator);
     free(driver);
 }
 

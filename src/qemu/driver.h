@@ -7,11 +7,11 @@
 
 #include "model/domain.h"
 #include "object/object.h"
+#include "qemu/command.h"
 
 /* The QEMU driver of one host: its domains, its directories, and what QEMU can do here. Everything lies under the root
  * directory that the daemon was given. */
 struct domain;
-struct caps_cache;
 
 struct driver_options {
     const char *root;              /* "/" or a directory */
@@ -24,8 +24,10 @@ struct driver_options {
 struct driver {
     struct driver_options options; /* strings are the driver's own */
     struct registry domains;
-    struct caps_cache *caps;
+    struct qemu_caps_cache *caps;
+    struct qemu_ports graphics_ports;
     struct domain_defaults defaults; /* for domain_parse() */
+    char *emulator; /* the host's own; NULL until somebody needs it, or when there is none */
     /* Absolute directories, all below the root. */
     char *definitions_dir; /* etc/godwit/domains: what users define */
     char *run_dir;         /* run/godwit/domains: status files and monitor sockets, gone with the host's next boot */

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "daemon/options.h"
+#include "handlers.h"
+#include "qemu/domain.h"
+#include "rpc/params.h"
+#include "rpc/server.h"
+#include "wire_types.h"
+
+/* godwitd: all state there is hangs off this struct. Handlers (one file per kind of call) decode nothing and know no
+ * sockets: they find the object, call the driver, and fill the reply. */
+struct daemon {
+    struct options *options;
+    struct driver *driver;
+    struct server *server;
+    int32_t last_callback_id;
+    int exit_status;
+};
+
+static inline struct daemon *call_daemon(const struct call *call)
+{
+    return server_owner(call->server);
+}
+static inline struct driver *call_driver(const struct call *call)
+{
+    return call_daemon(call)->driver;
+}
+
+/* The domain that a handle means (by UUID), as a reference: scoped_domain struct domain *domain = call_domain(...). */
+struct domain *call_domain(const struct call *call, const struct wire_domain *handle, struct error *err);
+/* The same, and it must be active. */
+struct domain *call_active_domain(const struct call *call, const struct wire_domain *handle, struct error *err);
+/* Who asks, for messages; in the call's arena. */
+const char *call_client(const struct call *call);
+/* ERR_INVALID_ARG naming the first bit that the call does not know. */
+int call_flags(const struct call *call, unsigned flags, unsigned known, struct error *err);
+/* The handle of a domain; the name is copied into the call's arena. */
+struct wire_domain wire_domain_of(const struct call *call, const struct domain *domain);
+/* Takes a string from malloc into the call's arena; NULL stays NULL. */
+const char *call_keep(const struct call *call, char *string);
+
+/* connect.c: a client's state. */
+struct client {
+    bool opened;
+    bool knows_callbacks;      /* asked feature 14: event with callback ids */
+    struct list registrations; /* events.c */
+};
+struct client *client_of(struct server_client *client);
+void client_opened(struct server_client *client);
+void client_closed(struct server_client *client);
+int call_admit(struct call *call, const void *args, struct error *err);
+
+/* events.c */
+void events_init(void);
+void events_forget(struct client *client);
+void events_notify(void *daemon, struct domain *domain, int event_id, void *body);
+void events_monitor(void *daemon, struct domain *domain, const char *name, const json_t *data, int64_t seconds,
+                    uint32_t micros);

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/daemon.h"
+
+/* Starting, stopping, pausing guests. */
+
+enum { CREATE_FLAGS = DOMAIN_START_PAUSED | DOMAIN_START_AUTODESTROY | DOMAIN_START_BYPASS_CACHE | DOMAIN_START_FORCE_BOOT };
+
+static int start(struct call *call, const struct wire_domain *handle, unsigned flags, struct wire_domain *result,
+                 struct error *err)
+{
+    if (call_flags(call, flags, CREATE_FLAGS, err) < 0)
+        return -1;
+    scoped_domain struct domain *domain = call_domain(call, handle, err);
+    if (!domain || domain_start(domain, flags, call->client, call_client(call), err) < 0)
+        return -1;
+    if (result)
+        *result = wire_domain_of(call, domain);
+    return 0;
+}
+
+int handle_domain_create(struct call *call, const struct domain_create_args *args, struct error *err)
+{
+    return start(call, &args->dom, 0, NULL, err);
+}
+
+int handle_domain_create_with_flags(struct call *call, const struct domain_create_with_flags_args *args,
+                                    struct domain_create_with_flags_ret *ret, struct error *err)
+{
+    return start(call, &args->dom, args->flags, &ret->dom, err);
+}
+
+int handle_domain_create_xml(struct call *call, const struct domain_create_xml_args *args,
+                             struct domain_create_xml_ret *ret, struct error *err)
+{
+    if (call_flags(call, args->flags, CREATE_FLAGS | DOMAIN_START_VALIDATE, err) < 0)
+        return -1;
+    scoped_domain struct domain *domain =
+        domain_create(call_driver(call), args->xml_desc, args->flags, call->client, call_client(call), err);
+    if (!domain)
+        return -1;
+    ret->dom = wire_domain_of(call, domain);
+    return 0;
+}
+
+static int destroy(struct call *call, const struct wire_domain *handle, unsigned flags, struct error *err)
+{
+    if (call_flags(call, flags, DOMAIN_DESTROY_GRACEFUL | DOMAIN_DESTROY_REMOVE_LOGS, err) < 0)
+        return -1;
+    scoped_domain struct domain *domain = call_domain(call, handle, err);
+    return domain ? domain_destroy(domain, flags, call_client(call), err) : -1;
+}
+
+int handle_domain_destroy(struct call *call, const struct domain_destroy_args *args, struct error *err)
+{
+    return destroy(call, &args->dom, 0, err);
+}
+
+int handle_domain_destroy_flags(struct call *call, const struct domain_destroy_flags_args *args, struct error *err)
+{
+    return destroy(call, &args->dom, args->flags, err);
+}
+
+static int shut_down(struct call *call, const struct wire_domain *handle, unsigned flags, struct error *err)
+{
+    const unsigned known = DOMAIN_SHUTDOWN_ACPI_POWER_BTN | DOMAIN_SHUTDOWN_GUEST_AGENT;
+    if (call_flags(call, flags, known, err) < 0)
+        return -1;
+    scoped_domain struct domain *domain = call_domain(call, handle, err);
+    return domain ? domain_shutdown(domain, flags, call_client(call), err) : -1;
+}
+
+int handle_domain_shutdown(struct call *call, const struct domain_shutdown_args *args, struct error *err)
+{
+    return shut_down(call, &args->dom, 0, err);
+}
+
+int handle_domain_shutdown_flags(struct call *call, const struct domain_shutdown_flags_args *args, struct error *err)
+{
+    return shut_down(call, &args->dom, args->flags, err);
+}
+
+int handle_domain_reboot(struct call *call, const struct domain_reboot_args *args, struct error *err)
+{
+    if (call_flags(call, args->flags, DOMAIN_REBOOT_ACPI_POWER_BTN | DOMAIN_REBOOT_GUEST_AGENT, err) < 0)
+        return -1;
+    scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
+    return domain ? domain_reboot(domain, args->flags, call_client(call), err) : -1;
+}
+
+int handle_domain_reset(struct call *call, const struct domain_reset_args *args, struct error *err)
+{
+    if (call_flags(call, args->flags, 0, err) < 0)
+        return -1;
+    scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
+    return domain ? domain_reset(domain, call_client(call), err) : -1;
+}
+
+int handle_domain_suspend(struct call *call, const struct domain_suspend_args *args, struct error *err)
+{
+    scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
+    return domain ? domain_suspend(domain, call_client(call), err) : -1;
+}
+
+int handle_domain_resume(struct call *call, const struct domain_resume_args *args, struct error *err)
+{
+    scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
+    return domain ? domain_resume(domain, call_client(call), err) : -1;
+}

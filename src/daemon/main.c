@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <grp.h>
+#include <locale.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <fcntl.h>
+
+#include "base/files.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "daemon/daemon.h"
+#include "host/identity.h"
+#include "migrate/migrate.h"
+#include "version.h"
+#include "wire_tables.h"
+
+/* The daemon's start and end; everything between is the loop's. */
+
+static const struct server_program programs[] = {
+    {&program_remote, remote_handlers},
+    {&program_qemu, qemu_handlers},
+    {0},
+};
+
+static void set_log_level(const char *name)
+{
+    static const char *const names[] = {"debug", "info", "warning", "error"};
+    for (int i = 0; i < (int)COUNT(names); i++)
+        if (strcmp(names[i], name) == 0)
+            log_set_level((enum log_level)i);
+}
+
+/* Two daemons on one root would both own its guests. The lock goes with the process. */
+static int lock_root(const char *directory, struct error *err)
+{
+    scoped_free char *path = xprintf("%s/godwitd.lock", directory);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_system(err, errno, "cannot open '%s'", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return 0; /* kept open on purpose */
+    close(fd);
+    return error_set(err, ERR_OPERATION_INVALID, "another godwitd serves this root ('%s' is locked)", path);
+}
+
+static int listen_sockets(struct daemon *daemon, const char *directory, struct error *err)
+{
+    const struct options *options = daemon->options;
+    static const struct {
+        const char *name;
+        bool readonly;
+    } sockets[] = {{"libvirt-sock", false}, {"libvirt-sock-ro", true}};
+    const struct group *group = options->unix_group ? getgrnam(options->unix_group) : NULL;
+    if (options->unix_group && !group)
+        return error_set(err, ERR_CONF_SYNTAX, "unix-group: there is no group '%s'", options->unix_group);
+    for (size_t i = 0; i < COUNT(sockets); i++) {
+        scoped_free char *path = xprintf("%s/%s", directory, sockets[i].name);
+        mode_t mode = sockets[i].readonly ? options->unix_readonly_mode : options->unix_mode;
+        if (server_listen_unix(daemon->server, path, mode, sockets[i].readonly, err) < 0)
+            return -1;
+        if (group && chown(path, (uid_t)-1, group->gr_gid) < 0)
+            return error_system(err, errno, "cannot give '%s' to group '%s'", path, options->unix_group);
+    }
+    return options->listen_tcp ? server_listen_tcp(daemon->server, options->listen_tcp, err) : 0;
+}
+
+/* As told, or the firmware's, or one that was made at the first start and kept. */
+static int find_host_uuid(const struct options *options, const char *directory, unsigned char uuid[UUID_SIZE],
+                          struct error *err)
+{
+    if (options->host_uuid)
+        return uuid_parse(options->host_uuid, uuid);
+    if (host_uuid_read("/", uuid))
+        return 0;
+    scoped_arena struct arena *arena = arena_new();
+    const char *path = arena_printf(arena, "%s/host-uuid", directory);
+    char string[UUID_STRING_SIZE];
+    if (access(path, F_OK) == 0) {
+        char *text = file_read(arena, path, 100, NULL, err);
+        if (!text)
+            return -1;
+        text[strcspn(text, "\n")] = '\0';
+        return uuid_parse(text, uuid) == 0 ? 0 : error_set(err, ERR_CONF_SYNTAX, "'%s' holds no UUID", path);
+    }
+    uuid_random(uuid);
+    uuid_format(uuid, string);
+    return file_write_durable(path, string, strlen(string), 0644, err);
+}
+
+static int daemon_start(struct daemon *daemon, struct error *err)
+{
+    const struct options *options = daemon->options;
+    scoped_free char *run = xprintf("%s/run/libvirt", string_equal(options->root, "/") ? "" : options->root);
+    scoped_free char *state = xprintf("%s/var/lib/godwit", string_equal(options->root, "/") ? "" : options->root);
+    if (directory_make(run, 0755, err) < 0 || directory_make(state, 0711, err) < 0 || lock_root(run, err) < 0)
+        return -1;
+    struct driver_options driver_options = {
+        .root = options->root,
+        .migration_address = options->migration_address,
+        .migration_port_first = options->migration_port_first,
+        .migration_port_last = options->migration_port_last,
+    };
+    char hostname[HOSTNAME_SIZE];
+    if (!options->hostname && hostname_read(hostname, err) < 0)
+        return -1;
+    driver_options.hostname = options->hostname ? options->hostname : hostname;
+    if (find_host_uuid(options, state, driver_options.host_uuid, err) < 0)
+        return -1;
+    daemon->driver = driver_new(&driver_options, err);
+    if (!daemon->driver)
+        return -1;
+    daemon->driver->notify_owner = daemon;
+    daemon->driver->notify = events_notify;
+    daemon->driver->monitor_event = events_monitor;
+    daemon->driver->attached = migration_attached;
+    daemon->server = server_new(&(struct server_options){
+        .programs = programs,
+        .owner = daemon,
+        .max_clients = options->max_clients,
+        .max_client_requests = options->max_client_requests,
+        .keepalive_interval_s = options->keepalive_interval,
+        .keepalive_count = options->keepalive_count,
+        .client_opened = client_opened,
+        .client_closed = client_closed,
+        .admit = call_admit,
+    });
+    return listen_sockets(daemon, run, err);
+}
+
+static void autostart(void *driver)
+{
+    driver_autostart(driver);
+}
+
+static void terminate(uv_signal_t *handle, int number)
+{
+    log_info("signal %d: the daemon ends, its guests run on", number);
+    loop_stop();
+}
+
+static void watch_signal(uv_signal_t *handle, int number)
+{
+    uv_signal_init(loop_get(), handle);
+    uv_signal_start(handle, terminate, number);
+}
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_CTYPE, "C.UTF-8"); /* names are UTF-8 whatever the administrator's shell says */
+    struct error err = {0};
+    scoped_options struct options *options = options_read(argc, argv, &err);
+    if (!options) {
+        fprintf(stderr, "godwitd: %s\n", err.message);
+        return 2;
+    }
+    if (options->help || options->version) {
+        if (options->help)
+            options_help(stdout);
+        else
+            printf("godwitd %s\n", GODWIT_VERSION);
+        return 0;
+    }
+    set_log_level(options->log_level);
+    signal(SIGPIPE, SIG_IGN);
+    uv_signal_t term, interrupt;
+    watch_signal(&term, SIGTERM);
+    watch_signal(&interrupt, SIGINT);
+    struct daemon daemon = {.options = options};
+    events_init();
+    if (daemon_start(&daemon, &err) < 0) {
+        fprintf(stderr, "godwitd: cannot start: %s\n", err.message);
+        return 1;
+    }
+    fiber_start("autostart", autostart, daemon.driver);
+    loop_run();
+    /* No orderly unwinding: everything acknowledged is on disk, guests are processes of their own, and what fibers
+     * still wait for would only delay the end. SIGKILL must be as good as this. */
+    return 0;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qemu/domain.h"
+
+#include <string.h>
+
+#include "base/files.h"
+#include "base/json.h"
+#include "qemu/cgroup.h"
+#include "qemu/command.h"
+#include "qemu/spawn.h"
+#include "qemu/status.h"
+
+/* From a definition to a running guest. */
+
+enum {
+    PROBE_MS = 30000,     /* asking a QEMU binary what it can, once per binary */
+    HANDSHAKE_MS = 60000, /* to its first word: large memory that is preallocated takes its time */
+};
+
+/* What only the running QEMU knows: the ptys that it opened, the memory that the guest has. */
+static int learn_runtime(struct domain *domain, struct qmp *qmp, struct domain_def *live, struct error *err)
+{
+    struct qmp_request requests[] = {{.command = "query-chardev"}, {.command = "query-balloon"}};
+    int rc = qmp_collect(qmp_submit(qmp, requests, COUNT(requests)), monitor_deadline(), err);
+    if (rc == 0)
+        rc = qmp_request_error(&requests[0], err);
+    if (rc == 0) {
+        domain_learn_chardevs(live, requests[0].reply);
+        const json_t *actual = json_object_get(requests[1].reply, "actual");
+        domain->balloon_kib = actual ? (uint64_t)json_integer_value(actual) / 1024 : live->memory;
+    }
+    qmp_requests_finish(requests, COUNT(requests));
+    return rc;
+}
+
+void domain_learn_chardevs(struct domain_def *live, const json_t *reply)
+{
+    const struct {
+        struct chardev **item;
+        uint32_t count;
+    } lists[] = {
+        {live->serials.item, live->serials.count},
+        {live->parallels.item, live->parallels.count},
+        {live->consoles.item, live->consoles.count},
+        {live->channels.item, live->channels.count},
+    };
+    for (size_t list = 0; list < COUNT(lists); list++) {
+        for (uint32_t i = 0; i < lists[list].count; i++) {
+            struct chardev *chardev = lists[list].item[i];
+            scoped_free char *id = chardev->info.alias ? xprintf("char%s", chardev->info.alias) : NULL;
+            size_t n;
+            json_t *entry;
+            json_array_foreach (reply, n, entry) {
+                const char *pty = string_after(json_string_value(json_object_get(entry, "filename")) ?: "", "pty:");
+                if (!pty || !string_equal(id, json_string_value(json_object_get(entry, "label"))))
+                    continue;
+                chardev->source.path = arena_strdup(live->arena, pty);
+                if (lists[list].item == live->consoles.item)
+                    chardev->tty = chardev->source.path;
+            }
+        }
+    }
+    /* the first console is the first serial port under another name */
+    if (live->consoles.count && live->serials.count && !live->consoles.item[0]->tty &&
+        live->serials.item[0]->source.type == CHARDEV_TYPE_PTY) {
+        live->consoles.item[0]->source.path = live->consoles.item[0]->tty = live->serials.item[0]->source.path;
+    }
+}
+
+static void place(void *owner)
+{
+    scoped_domain struct domain *domain = owner;
+    if (domain->cgroup && domain->process)
+        cgroup_place(domain->cgroup, process_pid(domain->process));
+}
+
+/* From here the domain owns the process, and a restart of the daemon finds it. */
+static void adopt(struct domain *domain, struct qemu_spawned *spawned, struct domain_def *live, bool incoming)
+{
+    scoped_arena struct arena *arena = arena_new();
+    domain->process = steal(spawned->process);
+    domain->qmp = steal(spawned->qmp);
+    domain->state = DOMAIN_PAUSED;
+    domain->reason = incoming ? DOMAIN_PAUSED_MIGRATION : DOMAIN_PAUSED_STARTING_UP;
+    domain->incoming = incoming;
+    domain->outgoing = 0;
+    domain->config_changed = false;
+    domain->cgroup = xstrdup(
+        cgroup_name(arena, domain->driver->options.hostname, live->id.value, domain_name(domain)));
+    object_activate(&domain->object, live, live->id.value);
+    status_save(domain);
+    process_on_exit(domain->process, domain_exited, domain);
+    fiber_start("cgroup", place, object_ref(&domain->object));
+}
+
+static int launch(struct domain *domain, struct domain_def *live, const char *incoming, struct error *err)
+{
+    struct driver *driver = domain->driver;
+    scoped_arena struct arena *arena = arena_new();
+    const struct qemu_command_options options = {
+        .caps = qemu_caps_get(driver->caps, live->emulator, deadline_ms(PROBE_MS), err),
+        .ports = &driver->graphics_ports,
+        .channel_dir = domain_lib_path(domain, arena),
+        .nvram_dir = driver->nvram_dir,
+        .incoming = incoming,
+    };
+    scoped_qemu_command struct qemu_command command = {0};
+    if (!options.caps || directory_make(options.channel_dir, 0700, err) < 0 ||
+        qemu_command_prepare(live, &options, err) < 0 || qemu_nvram_create(live, false, err) < 0 ||
+        qemu_command_build(&command, live, &options, err) < 0)
+        return -1;
+    const struct qemu_spawn_options spawn = {
+        .name = domain_name(domain),
+        .argv = command.argv,
+        .environment = command.environment,
+        .pass_fds = command.fds,
+        .pass_fd_count = command.fd_count,
+        .monitor_path = domain_monitor_path(domain, arena),
+        .log_path = domain_log_path(domain, arena),
+    };
+    scoped_qemu_spawned struct qemu_spawned spawned = {0};
+    if (qemu_spawn(&spawn, &domain_qmp_callbacks, domain, &spawned, err) < 0 ||
+        qemu_handshake(&spawned, &spawn, deadline_ms(HANDSHAKE_MS), err) < 0 ||
+        qemu_setup(spawned.qmp, live, incoming, monitor_deadline(), err) < 0 ||
+        learn_runtime(domain, spawned.qmp, live, err) < 0) {
+        unlink(spawn.monitor_path);
+        return -1;
+    }
+    adopt(domain, &spawned, domain_def_ref(live), incoming);
+    return 0;
+}
+
+int domain_launch(struct domain *domain, struct domain_def *def, const char *incoming, int id, struct error *err)
+{
+    scoped_domain_def struct domain_def *live = def;
+    if (id < 0)
+        id = domain->object.registry->last_id + 1;
+    if (id > domain->object.registry->last_id)
+        domain->object.registry->last_id = id; /* taken before the waits */
+    live->id.value = id;
+    live->id.set = true;
+    if (launch(domain, live, incoming, err) < 0)
+        return error_wrap(err, "cannot start domain '%s'", domain_name(domain));
+    return 0;
+}
+
+/* Lets the CPUs run, unless they shall not. */
+static int begin(struct domain *domain, unsigned flags, struct error *err)
+{
+    if (flags & DOMAIN_START_PAUSED) {
+        domain_set_state(domain, DOMAIN_PAUSED, DOMAIN_PAUSED_USER, DOMAIN_EVENT_STARTED, DOMAIN_EVENT_STARTED_BOOTED);
+        domain_notify_lifecycle(domain, DOMAIN_EVENT_SUSPENDED, DOMAIN_EVENT_SUSPENDED_PAUSED);
+        return 0;
+    }
+    domain->resume_reason = DOMAIN_RUNNING_BOOTED;
+    if (qmp_execute(domain->qmp, "cont", NULL, monitor_deadline(), err) < 0) {
+        error_wrap(err, "cannot start domain '%s'", domain_name(domain));
+        if (domain->process)
+            domain_stop(domain, DOMAIN_SHUTOFF_FAILED, false, NULL);
+        return -1;
+    }
+    domain_notify_lifecycle(domain, DOMAIN_EVENT_STARTED, DOMAIN_EVENT_STARTED_BOOTED);
+    return 0;
+}
+
+static int check_inactive(const struct domain *domain, struct error *err)
+{
+    if (!domain_active(domain))
+        return 0;
+    return error_set(err, ERR_OPERATION_INVALID, "domain '%s' is already active (id %d)", domain_name(domain),
+                     domain->object.id);
+}
+
+int domain_start(struct domain *domain, unsigned flags, void *owner, const char *client, struct error *err)
+{
+    scoped_job struct job job = {0};
+    job_asked_by(&job, client);
+    if (check_inactive(domain, err) < 0 || job_begin(&job, &domain->object, JOB_START, "start", err) < 0 ||
+        check_inactive(domain, err) < 0)
+        return -1;
+    const struct domain_def *config = object_config(&domain->object, err);
+    if (!config || domain_launch(domain, domain_edit(config), NULL, -1, err) < 0)
+        return -1;
+    domain->autodestroy = flags & DOMAIN_START_AUTODESTROY ? owner : NULL;
+    return begin(domain, flags, err);
+}
+
+struct domain *domain_create(struct driver *driver, const char *xml, unsigned flags, void *owner, const char *client,
+                             struct error *err)
+{
+    unsigned parse = DOMAIN_PARSE_INACTIVE | (flags & DOMAIN_START_VALIDATE ? DOMAIN_PARSE_VALIDATE : 0);
+    scoped_domain_def struct domain_def *def = driver_parse(driver, xml, parse, err);
+    struct object *object = def ? object_claim(&driver->domains, def->name, def->uuid, err) : NULL;
+    if (!object)
+        return NULL;
+    scoped_domain struct domain *domain = domain_of(object);
+    scoped_job struct job job = {0};
+    job_asked_by(&job, client);
+    if (job_begin(&job, object, JOB_START, "create", err) < 0)
+        return NULL;
+    if (check_inactive(domain, err) < 0)
+        return NULL;
+    if (domain_launch(domain, domain_edit(def), NULL, -1, err) < 0) {
+        object_forget_if_unused(object);
+        return NULL;
+    }
+    domain->autodestroy = flags & DOMAIN_START_AUTODESTROY ? owner : NULL;
+    return begin(domain, flags, err) < 0 ? NULL : steal(domain);
+}
