@@ -51,6 +51,7 @@ int await_sleep(deadline until, struct error *err);
 int await_fd(int fd, int events, deadline deadline, struct error *err);
 /* Runs work(argument) on a worker thread and waits. The argument belongs to the work until it is done: when the wait
  * ends early the work still runs to its end, and then release(argument) (may be NULL) is called on the loop; when it
- * ends in time, the caller has the argument back. Nothing in base/, model/ … but pure functions may be used in work(). */
+ * ends in time, the caller has the argument back. work() may use nothing of Godwit's
+ * but pure functions. */
 int await_work(void (*work)(void *argument), void (*release)(void *argument), void *argument, deadline deadline,
                struct error *err);

@@ -13,7 +13,8 @@ void loop_run(void);
 void loop_stop(void);
 
 /* A callback watch on a descriptor, for code that serves many without a fiber each (connections, QMP). Events are
- * UV_READABLE and UV_WRITABLE; 0 pauses it. The watch does not own the descriptor and must be freed before it closes. */
+ * UV_READABLE and UV_WRITABLE; 0 pauses it. The watch does not own the descriptor; free it before closing
+ * that. */
 struct watch;
 struct watch *watch_new(int fd, int events, void (*ready)(void *owner, int events), void *owner);
 void watch_set(struct watch *watch, int events);

@@ -211,7 +211,7 @@ static size_t utf8_sequence(const unsigned char *p, size_t left)
 {
     if (p[0] && p[0] < 0x80)
         return 1;
-    size_t length = p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+    size_t length = p[0] < 0xc2 || p[0] > 0xf4 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
     if (!length || left < length)
         return 0;
     for (size_t i = 1; i < length; i++)

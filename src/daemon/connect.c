@@ -51,7 +51,8 @@ int call_admit(struct call *call, const void *args, struct error *err)
     for (size_t i = 0; i < COUNT(before_open); i++)
         if (strcmp(call->procedure->name, before_open[i]) == 0)
             return 0;
-    return error_set(err, ERR_INTERNAL_ERROR, "connection not open: %s needs connect-open first", call->procedure->name);
+    return error_set(err, ERR_INTERNAL_ERROR, "connection not open: %s needs connect-open first",
+                     call->procedure->name);
 }
 
 const char *call_client(const struct call *call)

@@ -57,7 +57,8 @@ int handle_domain_rename(struct call *call, const struct domain_rename_args *arg
     if (call_flags(call, args->flags, 0, err) < 0)
         return -1;
     if (!args->new_name || !*args->new_name || strchr(args->new_name, '/'))
-        return error_set(err, ERR_INVALID_ARG, "domain '%s' cannot be renamed to '%s': a name is not empty and has no '/'",
+        return error_set(err, ERR_INVALID_ARG,
+                         "domain '%s' cannot be renamed to '%s': a name is not empty and has no '/'",
                          args->dom.name, args->new_name ? args->new_name : "");
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
     return domain ? domain_rename(domain, args->new_name, call_client(call), err) : -1;
@@ -105,13 +106,15 @@ static int check_metadata(const struct domain_set_metadata_args *args, struct er
         return error_set(err, ERR_INVALID_ARG, "metadata type %d is none of 0 (description), 1 (title), 2 (element)",
                          args->type);
     if (args->type == DOMAIN_METADATA_ELEMENT && (!args->uri || (args->metadata && !args->key)))
-        return error_set(err, ERR_INVALID_ARG, "a metadata element needs a namespace URI, and to set it a prefix (key)");
+        return error_set(err, ERR_INVALID_ARG,
+                         "a metadata element needs a namespace URI, and to set it a prefix (key)");
     return 0;
 }
 
 int handle_domain_set_metadata(struct call *call, const struct domain_set_metadata_args *args, struct error *err)
 {
-    if (call_flags(call, args->flags, DOMAIN_AFFECT_LIVE | DOMAIN_AFFECT_CONFIG, err) < 0 || check_metadata(args, err) < 0)
+    if (call_flags(call, args->flags, DOMAIN_AFFECT_LIVE | DOMAIN_AFFECT_CONFIG, err) < 0 ||
+        check_metadata(args, err) < 0)
         return -1;
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
     if (!domain ||
@@ -146,8 +149,8 @@ int handle_domain_get_metadata(struct call *call, const struct domain_get_metada
                        : args->uri ? call_keep(call, domain_metadata_get(def, args->uri))
                                    : NULL;
     if (!text)
-        return error_set(err, ERR_NO_DOMAIN_METADATA, "domain '%s' has no metadata of that kind%s%s", domain_name(domain),
-                         args->uri ? " for " : "", args->uri ? args->uri : "");
+        return error_set(err, ERR_NO_DOMAIN_METADATA, "domain '%s' has no metadata of that kind%s%s",
+                         domain_name(domain), args->uri ? " for " : "", args->uri ? args->uri : "");
     ret->metadata = arena_strdup(call->arena, text);
     return 0;
 }

@@ -3,7 +3,10 @@
 
 /* Starting, stopping, pausing guests. */
 
-enum { CREATE_FLAGS = DOMAIN_START_PAUSED | DOMAIN_START_AUTODESTROY | DOMAIN_START_BYPASS_CACHE | DOMAIN_START_FORCE_BOOT };
+enum {
+    CREATE_FLAGS =
+        DOMAIN_START_PAUSED | DOMAIN_START_AUTODESTROY | DOMAIN_START_BYPASS_CACHE | DOMAIN_START_FORCE_BOOT
+};
 
 static int start(struct call *call, const struct wire_domain *handle, unsigned flags, struct wire_domain *result,
                  struct error *err)

@@ -74,7 +74,7 @@ static void *legacy_body(struct arena *arena, int event_id, const char *body)
 {
     const struct wire_field *first = field_named(with_callback[event_id]->args, "dom");
     const struct wire_type *type = without_callback[event_id]->args;
-    /* the pm events have a reason between callback id and domain, which the legacy form lacks; all others go on alike */
+    /* the pm events have a reason before the domain, which the legacy form lacks; all others go on alike */
     return arena_memdup(arena, body + first->offset, type->size);
 }
 
@@ -136,7 +136,8 @@ static void tell_monitor(struct server_client *client, void *context)
              memcmp(registration->uuid, telling->domain->object.uuid, UUID_SIZE) != 0))
             continue;
         telling->body.callback_id = registration->callback_id;
-        server_client_send_event(client, &program_qemu.procedures[PROC_QEMU_DOMAIN_MONITOR_EVENT], &telling->body, NULL);
+        server_client_send_event(client, &program_qemu.procedures[PROC_QEMU_DOMAIN_MONITOR_EVENT], &telling->body,
+                                 NULL);
     }
 }
 
@@ -184,10 +185,9 @@ static void limit_to_domain(struct registration *registration, const struct wire
         memcpy(registration->uuid, domain->uuid, UUID_SIZE);
 }
 
-int handle_connect_domain_event_callback_register_any(struct call *call,
-                                                      const struct connect_domain_event_callback_register_any_args *args,
-                                                      struct connect_domain_event_callback_register_any_ret *ret,
-                                                      struct error *err)
+int handle_connect_domain_event_callback_register_any(
+    struct call *call, const struct connect_domain_event_callback_register_any_args *args,
+    struct connect_domain_event_callback_register_any_ret *ret, struct error *err)
 {
     if (check_event(call, args->event_id, err) < 0)
         return -1;
@@ -219,7 +219,8 @@ int handle_connect_domain_event_callback_deregister_any(
     return deregister(call, CLASS_DOMAIN, args->callback_id, err);
 }
 
-int handle_connect_domain_event_register_any(struct call *call, const struct connect_domain_event_register_any_args *args,
+int handle_connect_domain_event_register_any(struct call *call,
+                                             const struct connect_domain_event_register_any_args *args,
                                              struct error *err)
 {
     if (check_event(call, args->event_id, err) < 0)

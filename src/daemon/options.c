@@ -7,33 +7,40 @@
 
 enum kind { TEXT, NUMBER, OCTAL, FLAG };
 
+#define ROW(name, field) name, offsetof(struct options, field)
 static const struct option_row {
     const char *name;
-    enum kind kind;
     size_t offset;
+    enum kind kind;
     const char *preset; /* as text; NULL = unset */
     uint32_t low, high; /* of numbers */
     const char *argument, *help;
 } rows[] = {
-#define ROW(field) offsetof(struct options, field)
-    {"root", TEXT, ROW(root), "/", 0, 0, "DIR", "everything the daemon touches lies under this directory"},
-    {"config", TEXT, ROW(config), NULL, 0, 0, "FILE", "settings, one NAME = VALUE a line (default: etc/godwit/godwitd.conf below the root)"},
-    {"hostname", TEXT, ROW(hostname), NULL, 0, 0, "NAME", "what this host is called (default: the machine's name)"},
-    {"host-uuid", TEXT, ROW(host_uuid), NULL, 0, 0, "UUID", "what tells this host from others (default: the machine's)"},
-    {"listen-tcp", TEXT, ROW(listen_tcp), NULL, 0, 0, "ADDR:PORT", "also listen there, without any authentication: for trusted networks only"},
-    {"migration-address", TEXT, ROW(migration_address), NULL, 0, 0, "ADDR", "where other hosts reach this one for migrations (default: the host's name)"},
-    {"migration-ports", TEXT, ROW(migration_ports), "49152-49215", 0, 0, "FIRST-LAST", "ports for incoming migrations"},
-    {"unix-group", TEXT, ROW(unix_group), NULL, 0, 0, "GROUP", "group that owns the sockets"},
-    {"unix-mode", OCTAL, ROW(unix_mode), "0700", 0, 0777, "MODE", "access to the read-write socket"},
-    {"unix-readonly-mode", OCTAL, ROW(unix_readonly_mode), "0777", 0, 0777, "MODE", "access to the read-only socket"},
-    {"max-clients", NUMBER, ROW(max_clients), "5000", 1, 100000, "N", "clients served at once; more wait to be accepted"},
-    {"max-client-requests", NUMBER, ROW(max_client_requests), "5", 1, 1000, "N", "calls of one client worked on at once"},
-    {"keepalive-interval", NUMBER, ROW(keepalive_interval), "5", 0, 86400, "SECONDS", "ask silent clients whether they are there; 0 = never"},
-    {"keepalive-count", NUMBER, ROW(keepalive_count), "5", 0, 1000, "N", "drop a client after so many unanswered questions"},
-    {"log-level", TEXT, ROW(log_level), "info", 0, 0, "LEVEL", "debug, info, warning or error"},
-    {"help", FLAG, ROW(help), NULL, 0, 0, NULL, "print this"},
-    {"version", FLAG, ROW(version), NULL, 0, 0, NULL, "print the version"},
-#undef ROW
+    {ROW("root", root), TEXT, "/", 0, 0, "DIR", "everything the daemon touches lies under this directory"},
+    {ROW("config", config), TEXT, NULL, 0, 0, "FILE",
+     "settings, one NAME = VALUE a line (default: etc/godwit/godwitd.conf below the root)"},
+    {ROW("hostname", hostname), TEXT, NULL, 0, 0, "NAME", "what this host is called (default: the machine's name)"},
+    {ROW("host-uuid", host_uuid), TEXT, NULL, 0, 0, "UUID", "what tells this host from others (default: the machine's)"},
+    {ROW("listen-tcp", listen_tcp), TEXT, NULL, 0, 0, "ADDR:PORT",
+     "also listen there, without any authentication: for trusted networks only"},
+    {ROW("migration-address", migration_address), TEXT, NULL, 0, 0, "ADDR",
+     "where other hosts reach this one for migrations (default: the host's name)"},
+    {ROW("migration-ports", migration_ports), TEXT, "49152-49215", 0, 0, "FIRST-LAST",
+     "ports for incoming migrations"},
+    {ROW("unix-group", unix_group), TEXT, NULL, 0, 0, "GROUP", "group that owns the sockets"},
+    {ROW("unix-mode", unix_mode), OCTAL, "0700", 0, 0777, "MODE", "access to the read-write socket"},
+    {ROW("unix-readonly-mode", unix_readonly_mode), OCTAL, "0777", 0, 0777, "MODE", "access to the read-only socket"},
+    {ROW("max-clients", max_clients), NUMBER, "5000", 1, 100000, "N",
+     "clients served at once; more wait to be accepted"},
+    {ROW("max-client-requests", max_client_requests), NUMBER, "5", 1, 1000, "N",
+     "calls of one client worked on at once"},
+    {ROW("keepalive-interval", keepalive_interval), NUMBER, "5", 0, 86400, "SECONDS",
+     "ask silent clients whether they are there; 0 = never"},
+    {ROW("keepalive-count", keepalive_count), NUMBER, "5", 0, 1000, "N",
+     "drop a client after so many unanswered questions"},
+    {ROW("log-level", log_level), TEXT, "info", 0, 0, "LEVEL", "debug, info, warning or error"},
+    {ROW("help", help), FLAG, NULL, 0, 0, NULL, "print this"},
+    {ROW("version", version), FLAG, NULL, 0, 0, NULL, "print the version"},
 };
 
 static const struct option_row *row_find(const char *name, size_t length)
@@ -135,7 +142,8 @@ static int check(struct options *options, struct error *err)
     char end;
     if (sscanf(options->migration_ports, "%u-%u%c", &first, &last, &end) != 2 || first < 1 || last > 65535 ||
         first > last)
-        return error_set(err, ERR_CONF_SYNTAX, "migration-ports: '%s' is not FIRST-LAST with 1 <= FIRST <= LAST <= 65535",
+        return error_set(err, ERR_CONF_SYNTAX,
+                         "migration-ports: '%s' is not FIRST-LAST with 1 <= FIRST <= LAST <= 65535",
                          options->migration_ports);
     options->migration_port_first = (uint16_t)first;
     options->migration_port_last = (uint16_t)last;
