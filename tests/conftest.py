@@ -103,6 +103,11 @@ def clean(host):
     """Destroys and undefines whatever a test left on the host."""
     if not host.pid:
         return
+    if host.process.poll() is not None:
+        status = host.process.poll()
+        host.start()
+        clean(host)
+        pytest.fail(f"the daemon of {host.hostname} died with status {status}", pytrace=False)
     connection = libvirt.open(host.uri)
     for domain in connection.listAllDomains():
         for step in (lambda: domain.isActive() and domain.destroy(),

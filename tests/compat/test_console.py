@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The serial console: through a stream in Python, and through virsh on a terminal of its own."""
+import os
+import pty
+import select
+import subprocess
+import time
+
+import libvirt
+import pytest
+
+from helpers.guest import domain_xml
+
+
+class Terminal:
+    """virsh console as a person runs it: on a pseudo-terminal."""
+
+    def __init__(self, host, *words):
+        self.master, slave = pty.openpty()
+        self.process = subprocess.Popen(["virsh", "-c", host.uri, "console", *words], stdin=slave, stdout=slave, stderr=slave,
+                                        start_new_session=True)
+        os.close(slave)
+        self.text = ""
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def wait_for(self, words, timeout=20):
+        deadline = time.monotonic() + timeout
+        while words not in self.text:
+            left = deadline - time.monotonic()
+            assert left > 0, f"'{words}' did not appear in: {self.text[-800:]}"
+            if select.select([self.master], [], [], left)[0]:
+                try:
+                    self.text += os.read(self.master, 4096).decode(errors="replace")
+                except OSError:
+                    assert words in self.text, f"virsh ended before '{words}': {self.text[-800:]}"
+
+    def close(self):
+        if self.process.poll() is None:
+            self.type("\x1d")
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        os.close(self.master)
+
+
+@pytest.fixture
+def talker(host, connection):
+    domain = connection.defineXML(domain_xml("talker", serial="pty", hb=500))
+    domain.create()
+    return domain
+
+
+def test_virsh_console_echo_busy_and_force(host, talker):
+    first = Terminal(host, "talker")
+    first.wait_for("Connected to domain")
+    first.wait_for("HB ", timeout=60)
+    first.type("good evening\r")
+    first.wait_for("ECHO good evening")
+    second = Terminal(host, "talker", "--safe")
+    second.wait_for("error:")
+    assert second.process.wait(10) != 0
+    third = Terminal(host, "talker", "--force")
+    third.wait_for("Connected to domain")
+    third.type("taken over\r")
+    third.wait_for("ECHO taken over")
+    first.process.wait(10)      # its stream was taken away
+    third.type("\x1d")          # ^] leaves
+    assert third.process.wait(10) == 0
+    again = Terminal(host, "talker", "--devname", "serial0", "--safe")
+    again.wait_for("HB ")
+    for terminal in (first, second, third, again):
+        terminal.close()
+
+
+def test_console_by_stream(connection, talker):
+    stream = connection.newStream()
+    talker.openConsole(None, stream, libvirt.VIR_DOMAIN_CONSOLE_SAFE)
+    other = connection.newStream()
+    with pytest.raises(libvirt.libvirtError) as caught:
+        talker.openConsole(None, other, libvirt.VIR_DOMAIN_CONSOLE_SAFE)
+    assert caught.value.get_error_code() == libvirt.VIR_ERR_OPERATION_FAILED
+    text = b""
+    deadline = time.monotonic() + 60
+    while b"HB 2 " not in text and time.monotonic() < deadline:
+        text += stream.recv(1024)
+    stream.send(b"streamed\n")
+    while b"ECHO streamed" not in text and time.monotonic() < deadline:
+        text += stream.recv(1024)
+    assert b"ECHO streamed" in text
+    stream.finish()
+
+
+def test_no_console_and_wrong_device(connection, talker):
+    with pytest.raises(libvirt.libvirtError):
+        talker.openConsole("no-such", connection.newStream(), 0)
+    bare = connection.createXML(domain_xml("mute", boot=False, serial=None, memory_kib=65528))
+    with pytest.raises(libvirt.libvirtError) as caught:
+        bare.openConsole(None, connection.newStream(), 0)
+    assert caught.value.get_error_code() in (libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_OPERATION_INVALID,
+                                             libvirt.VIR_ERR_INVALID_ARG)
+
+
+def test_end_of_guest_ends_the_console(host, talker):
+    terminal = Terminal(host, "talker")
+    terminal.wait_for("Connected to domain")
+    talker.destroy()
+    terminal.process.wait(10)
+    terminal.close()

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The daemon dies and comes back: definitions are there, running guests never noticed and are watched again."""
+import re
+import signal
+import time
+
+import libvirt
+
+from helpers.guest import disk_image, domain_xml
+from helpers.tools import virsh, wait_until
+
+
+def without_console(xml):
+    # libvirtd itself numbers a second console differently after a restart.
+    return re.sub(r"<console .*?</console>\s*", "", xml, flags=re.S)
+
+
+def test_sigkill_and_reattach(host, line, scratch):
+    disk = disk_image(f"{scratch}/kept.raw")
+    connection = libvirt.open(host.uri)
+    connection.defineXML(domain_xml("kept", serial=line.xml, disk=disk, disk_rate=20, dirty=16, area=16, hb=20,
+                                    devices="<console type='pty'><target type='virtio'/></console>")).create()
+    connection.createXML(domain_xml("fleeting", boot=False, serial=None, memory_kib=65528), libvirt.VIR_DOMAIN_START_PAUSED)
+    connection.defineXML(domain_xml("off", boot=False, serial=None, memory_kib=65528)).setAutostart(1)
+    line.wait_for("DISK 5 ok", timeout=60)
+    identity = connection.lookupByName("kept").ID()
+    xml = connection.lookupByName("kept").XMLDesc()
+    host.kill(signal.SIGKILL)
+    time.sleep(0.5)
+    before = len(line.heartbeats())
+    time.sleep(0.5)
+    assert len(line.heartbeats()) > before, "the guest stopped with the daemon"
+    host.start()
+
+    again = libvirt.open(host.uri)
+    kept = again.lookupByName("kept")
+    wait_until(lambda: kept.state()[0] == libvirt.VIR_DOMAIN_RUNNING)
+    assert kept.ID() == identity and kept.isPersistent() == 1
+    assert without_console(kept.XMLDesc()) == without_console(xml)
+    assert again.lookupByName("fleeting").state()[0] == libvirt.VIR_DOMAIN_PAUSED
+    assert again.lookupByName("fleeting").isPersistent() == 0
+    assert again.lookupByName("off").autostart() == 1
+    statistics = again.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_BLOCK | libvirt.VIR_DOMAIN_STATS_STATE)
+    written = {domain.name(): values for domain, values in statistics}["kept"]["block.0.wr.reqs"]
+    assert written >= 5
+
+    events = []
+    again.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+                                 lambda _, domain, event, detail, __: events.append((domain.name(), event)), None)
+    kept.suspend()
+    kept.resume()
+    stream = again.newStream()
+    kept.openConsole("console1", stream, 0)
+    stream.abort()
+    virsh(host, "shutdown", "kept")
+    line.wait_for("POWERDOWN", timeout=20)
+    wait_until(lambda: ("kept", libvirt.VIR_DOMAIN_EVENT_STOPPED) in events, timeout=20)
+    line.check()
+    again.lookupByName("fleeting").destroy()
+    assert sorted(domain.name() for domain in again.listAllDomains()) == ["kept", "off"]
+
+
+def test_guest_that_ended_while_the_daemon_was_away(host, line):
+    connection = libvirt.open(host.uri)
+    connection.defineXML(domain_xml("gone", serial=line.xml)).create()
+    line.wait_for("HB 3 ", timeout=60)
+    host.kill(signal.SIGKILL)
+    line.send("poweroff")
+    time.sleep(1)
+    host.start()
+    domain = libvirt.open(host.uri).lookupByName("gone")
+    wait_until(lambda: domain.isActive() == 0, what="the end of the guest is noticed")
+    domain.create()
+    domain.destroy()
