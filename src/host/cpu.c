@@ -49,9 +49,10 @@ void node_info_read(struct node_info *info, const struct host_topology *topology
     info->sockets = topology->sockets;
     info->cores = topology->cores * topology->dies;
     info->threads = topology->threads;
+    info->dies = topology->dies;
     unsigned present = cpu_set_count(&topology->present);
     if (info->nodes * info->sockets * info->cores * info->threads != present) {
-        info->nodes = info->sockets = info->threads = 1;
+        info->nodes = info->sockets = info->threads = info->dies = 1;
         info->cores = present;
     }
 }

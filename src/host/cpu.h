@@ -12,6 +12,7 @@ struct node_info {
     char model[32]; /* the kernel's name of the architecture, e.g. x86_64 */
     uint64_t memory_kib;
     unsigned cpus, mhz, nodes, sockets, cores, threads;
+    unsigned dies; /* of a socket; cores counts the cores of all of them */
 };
 void node_info_read(struct node_info *info, const struct host_topology *topology, const char *root);
 
