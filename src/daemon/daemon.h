@@ -13,6 +13,7 @@
 struct daemon {
     struct options *options;
     struct driver *driver;
+    struct qemu_host *host; /* made when first asked for: call_host() */
     struct server *server;
     int32_t last_callback_id;
     int exit_status;
@@ -39,6 +40,12 @@ int call_flags(const struct call *call, unsigned flags, unsigned known, struct e
 struct wire_domain wire_domain_of(const struct call *call, const struct domain *domain);
 /* Takes a string from malloc into the call's arena; NULL stays NULL. */
 const char *call_keep(const struct call *call, char *string);
+
+/* domain_lookup.c: whether a domain is in the list that CONNECT_LIST_DOMAINS_* flags ask for. */
+bool domain_passes(const struct domain *domain, unsigned flags);
+
+/* host_connect.c: this host and its emulators. */
+struct qemu_host *call_host(const struct call *call);
 
 /* connect.c: a client's state. */
 struct client {

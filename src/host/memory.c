@@ -87,10 +87,10 @@ static int pool_order(const void *left, const void *right)
 }
 
 /* The folder with a cell's huge page pools; without NUMA, the machine's. */
-static void hugepages_dir(struct text *path, const struct host_topology *topology, unsigned cell)
+static void hugepages_dir(struct text *path, const struct host_topology *topology, int cell)
 {
-    if (topology->numa)
-        text_printf(path, NODE_DIR "/node%u/hugepages", cell);
+    if (topology->numa && cell != CELL_ALL)
+        text_printf(path, NODE_DIR "/node%d/hugepages", cell);
     else
         text_append(path, "/sys/kernel/mm/hugepages");
 }
@@ -112,7 +112,7 @@ static void huge_pools_read(struct page_pools *pools, const char *root, const ch
 }
 
 void page_pools_read(struct arena *arena, struct page_pools *pools, const struct host_topology *topology,
-                     const char *root, unsigned cell)
+                     const char *root, int cell)
 {
     scoped_text struct text folder = {0};
     struct memory_stats memory;
@@ -131,7 +131,7 @@ void page_pools_read(struct arena *arena, struct page_pools *pools, const struct
     qsort(pools->pools, pools->count, sizeof(*pools->pools), pool_order);
 }
 
-const struct page_pool *page_pool_find(const struct page_pools *pools, unsigned size_kib, unsigned cell,
+const struct page_pool *page_pool_find(const struct page_pools *pools, unsigned size_kib, int cell,
                                        struct error *err)
 {
     scoped_text struct text sizes = {0};
@@ -140,12 +140,12 @@ const struct page_pool *page_pool_find(const struct page_pools *pools, unsigned 
             return &pools->pools[i];
         text_printf(&sizes, "%s%u", i ? ", " : "", pools->pools[i].size_kib);
     }
-    return error_null(err, ERR_OPERATION_FAILED, "page size %u KiB is not available on node %u (sizes in KiB: %s)",
+    return error_null(err, ERR_OPERATION_FAILED, "page size %u KiB is not available on node %d (sizes in KiB: %s)",
                       size_kib, cell, text_string(&sizes));
 }
 
-int huge_pages_allocate(const struct host_topology *topology, const char *root, unsigned cell, unsigned size_kib,
-                        uint64_t count, bool add, struct error *err)
+int huge_pages_prepare(struct huge_pages_change *change, const struct host_topology *topology, const char *root,
+                       int cell, unsigned size_kib, uint64_t count, bool add, struct error *err)
 {
     scoped_arena struct arena *arena = arena_new();
     scoped_text struct text folder = {0};
@@ -157,19 +157,29 @@ int huge_pages_allocate(const struct host_topology *topology, const char *root, 
     if (size_kib == sysconf(_SC_PAGESIZE) / 1024)
         return error_set(err, ERR_OPERATION_INVALID, "pages of %u KiB are the normal ones: only huge pages have a pool",
                          size_kib);
-    uint64_t wanted = count;
-    if (add && __builtin_add_overflow(pool->total, count, &wanted))
+    *change = (struct huge_pages_change){.wanted = count};
+    if (add && __builtin_add_overflow(pool->total, count, &change->wanted))
         return error_set(err, ERR_INVALID_ARG, "%llu more pages are too many", (unsigned long long)count);
-
     hugepages_dir(&folder, topology, cell);
-    text_printf(&folder, "/hugepages-%ukB/nr_hugepages", size_kib);
-    if (sysfs_write_u64(wanted, root, "%s", text_string(&folder)) < 0)
-        return error_system(err, errno, "cannot write %llu to %s", (unsigned long long)wanted, text_string(&folder));
+    int length = snprintf(change->path, sizeof(change->path), "%s%s/hugepages-%ukB/nr_hugepages", root,
+                          text_string(&folder), size_kib);
+    return length < (int)sizeof(change->path) ? 0 : error_system(err, ENAMETOOLONG, "huge pages of node %d", cell);
+}
+
+void huge_pages_apply(void *change)
+{
+    struct huge_pages_change *own = change;
+    own->errnum = sysfs_write_u64(own->wanted, "", "%s", own->path) < 0 ? errno : 0;
+}
+
+int huge_pages_check(const struct huge_pages_change *change, struct error *err)
+{
     uint64_t got = 0;
-    sysfs_read_u64(&got, root, "%s", text_string(&folder));
-    if (got != wanted)
-        return error_set(err, ERR_OPERATION_FAILED, "node %u has %llu pages of %u KiB instead of the %llu asked for: "
-                         "free memory there and try again", cell, (unsigned long long)got, size_kib,
-                         (unsigned long long)wanted);
-    return 0;
+    if (change->errnum)
+        return error_system(err, change->errnum, "cannot write %llu to %s", (unsigned long long)change->wanted,
+                            change->path);
+    if (sysfs_read_u64(&got, "", "%s", change->path) < 0 || got == change->wanted)
+        return 0;
+    return error_set(err, ERR_OPERATION_FAILED, "%llu pages instead of %llu are in %s now: free memory and try again",
+                     (unsigned long long)got, (unsigned long long)change->wanted, change->path);
 }

@@ -28,11 +28,11 @@ void params_add_string(struct params *params, const char *name, const char *valu
 
 /* The result of a two-step getter (`nparams` asked for; 0 = only the count is wanted): fills the reply's list and
  * count. More than was asked for is cut to what was asked for, with whole items only. */
-#define params_reply(params, wanted, ret)                                                             \
+#define params_reply(list, wanted, ret)                                                               \
     do {                                                                                              \
-        (ret)->nparams = (int32_t)(params)->count;                                                    \
-        (ret)->params = (params)->items;                                                              \
-        (ret)->params_count = (wanted) <= 0 ? 0 : (params)->count;                                    \
+        (ret)->nparams = (int32_t)(list)->count;                                                      \
+        (ret)->params = (list)->items;                                                                \
+        (ret)->params_count = (wanted) <= 0 ? 0 : (list)->count;                                      \
         if ((wanted) > 0 && (ret)->params_count > (uint32_t)(wanted))                                 \
             (ret)->params_count = (uint32_t)(wanted);                                                 \
     } while (0)

@@ -238,11 +238,17 @@ static void memory_is_told_by_cell_and_page_size(void **state)
     assert_null(page_pool_find(&pools, 7, 2, &err));
     assert_int_equal(err.code, ERR_OPERATION_FAILED);
 
-    assert_int_equal(huge_pages_allocate(topology, tree, 2, 2048, 20, true, &err), 0);
+    struct huge_pages_change change;
+    assert_int_equal(huge_pages_prepare(&change, topology, tree, 2, 2048, 20, true, &err), 0);
+    huge_pages_apply(&change);
+    assert_int_equal(huge_pages_check(&change, &err), 0);
     page_pools_read(arena, &pools, topology, tree, 2);
     assert_int_equal(page_pool_find(&pools, 2048, 2, &err)->total, 120);
-    assert_int_equal(huge_pages_allocate(topology, tree, 2, 7, 1, false, &err), -1);
-    assert_int_equal(huge_pages_allocate(topology, tree, 2, normal, 1, false, &err), -1);
+    change.wanted = 121; /* as if the kernel had found fewer */
+    assert_int_equal(huge_pages_check(&change, &err), -1);
+    assert_int_equal(err.code, ERR_OPERATION_FAILED);
+    assert_int_equal(huge_pages_prepare(&change, topology, tree, 2, 7, 1, false, &err), -1);
+    assert_int_equal(huge_pages_prepare(&change, topology, tree, 2, normal, 1, false, &err), -1);
     assert_int_equal(err.code, ERR_OPERATION_INVALID);
 }
 
