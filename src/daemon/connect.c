@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "migrate/migrate.h"
+
 /* Clients as the daemon knows them, and the calls about the connection itself. */
 
 struct client *client_of(struct server_client *client)
@@ -36,6 +38,7 @@ void client_closed(struct server_client *client)
     struct object *next;
     for (struct object *object = registry_first(&daemon->driver->domains); object; object = next) {
         next = registry_next(object);
+        migration_client_gone(domain_of(object), client);
         if (domain_of(object)->autodestroy == client) {
             domain_of(object)->autodestroy = NULL;
             fiber_start("autodestroy", autodestroy, object_ref(object));
@@ -131,6 +134,7 @@ int handle_connect_supports_feature(struct call *call, const struct connect_supp
         [3] = true,  /* migration v2: clients ask it before v3 */
         [4] = true,  /* peer-to-peer migration */
         [6] = true,  /* migration v3 */
+        [7] = true,  /* migration that no other job disturbs from begin to confirm */
         [8] = true,  /* descriptors over unix sockets */
         [9] = true,  /* typed parameters of strings */
         [KEEPALIVE] = true,

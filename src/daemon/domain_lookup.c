@@ -119,7 +119,7 @@ static const struct {
     {CONNECT_LIST_DOMAINS_NO_CHECKPOINT, 6, always, true},
 };
 
-static bool passes(const struct domain *domain, unsigned flags)
+bool domain_passes(const struct domain *domain, unsigned flags)
 {
     bool asked[GROUPS] = {0}, passed[GROUPS] = {0};
     for (size_t i = 0; i < COUNT(filters); i++) {
@@ -146,12 +146,12 @@ int handle_connect_list_all_domains(struct call *call, const struct connect_list
     if (call_flags(call, args->flags, known, err) < 0)
         return -1;
     for each_domain (object, call)
-        ret->ret += passes(domain_of(object), args->flags);
+        ret->ret += domain_passes(domain_of(object), args->flags);
     if (!args->need_results)
         return 0;
     ret->domains = arena_new_array(call->arena, ret->ret, struct wire_domain);
     for each_domain (object, call) {
-        if (!passes(domain_of(object), args->flags))
+        if (!domain_passes(domain_of(object), args->flags))
             continue;
         struct wire_domain *handle = &ret->domains[ret->domains_count++];
         handle->name = object->name; /* encoded before anything else can run */

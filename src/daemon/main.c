@@ -115,6 +115,7 @@ static int daemon_start(struct daemon *daemon, struct error *err)
     daemon->driver->notify = events_notify;
     daemon->driver->monitor_event = events_monitor;
     daemon->driver->attached = migration_attached;
+    daemon->driver->ended = migration_ended;
     daemon->server = server_new(&(struct server_options){
         .programs = programs,
         .owner = daemon,
@@ -155,9 +156,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "godwitd: %s\n", err.message);
         return 2;
     }
-    if (options->help || options->version) {
+    if (options->help || options->man || options->version) {
         if (options->help)
             options_help(stdout);
+        else if (options->man)
+            options_man(stdout);
         else
             printf("godwitd %s\n", GODWIT_VERSION);
         return 0;

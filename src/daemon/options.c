@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/files.h"
+#include "version.h"
 
 enum kind { TEXT, NUMBER, OCTAL, FLAG };
 
@@ -40,6 +41,7 @@ static const struct option_row {
      "drop a client after so many unanswered questions"},
     {ROW("log-level", log_level), TEXT, "info", 0, 0, "LEVEL", "debug, info, warning or error"},
     {ROW("help", help), FLAG, NULL, 0, 0, NULL, "print this"},
+    {ROW("man", man), FLAG, NULL, 0, 0, NULL, "print the manual page (for man -l -)"},
     {ROW("version", version), FLAG, NULL, 0, 0, NULL, "print the version"},
 };
 
@@ -169,7 +171,7 @@ struct options *options_read(int argc, char **argv, struct error *err)
             return NULL;
     if (read_arguments(options, argc, argv, given, err) < 0)
         return NULL;
-    if (options->help || options->version)
+    if (options->help || options->man || options->version)
         return steal(options);
     if (read_file(options, given, err) < 0 || check(options, err) < 0)
         return NULL;
@@ -191,4 +193,24 @@ void options_help(FILE *out)
         fprintf(out, "  %-34s %s%s%s%s\n", left, rows[i].help, rows[i].preset ? " (default: " : "",
                 rows[i].preset ? rows[i].preset : "", rows[i].preset ? ")" : "");
     }
+}
+
+void options_man(FILE *out)
+{
+    fprintf(out, ".TH GODWITD 8 \"\" \"godwit %s\"\n.SH NAME\ngodwitd \\- virtualization daemon for QEMU/KVM\n"
+                 ".SH SYNOPSIS\n.B godwitd\n[\\fIOPTION\\fR...]\n.SH DESCRIPTION\n"
+                 "Runs in the foreground and serves libvirt's clients (virsh, virt-manager, virt-install, the language\n"
+                 "bindings) and\n.BR godwit (1)\nover libvirt's own protocol. Its guests are processes of their own: they "
+                 "run on when the daemon\nends, and are found again by the next one.\n.SH OPTIONS\n"
+                 "Each can also stand in the configuration file as NAME = VALUE.\n", GODWIT_VERSION);
+    for (size_t i = 0; i < COUNT(rows); i++)
+        fprintf(out, ".TP\n.B \\-\\-%s%s%s\n%s%s%s.\n", rows[i].name, rows[i].argument ? "\\fR \\fI" : "",
+                rows[i].argument ? rows[i].argument : "", rows[i].help, rows[i].preset ? "; default: " : "",
+                rows[i].preset ? rows[i].preset : "");
+    fprintf(out, ".SH FILES\nAll below the root:\n.TP\n.I run/libvirt/libvirt-sock, libvirt-sock-ro\n"
+                 "where clients connect, for everything and for looking only\n.TP\n.I etc/godwit/godwitd.conf\nsettings"
+                 "\n.TP\n.I etc/godwit/domains\ndefinitions, one file a domain\n.TP\n.I run/godwit/domains\n"
+                 "running guests\n.TP\n.I var/log/godwit\nwhat QEMU says, one file a domain\n"
+                 ".SH SIGNALS\nSIGTERM and SIGINT end the daemon and leave the guests running. SIGKILL does no more harm.\n"
+                 ".SH SEE ALSO\n.BR godwit (1),\n.BR virsh (1)\n");
 }

@@ -25,7 +25,7 @@ struct options {
     uint32_t max_clients, max_client_requests;
     uint32_t keepalive_interval, keepalive_count;
     const char *log_level;
-    bool help, version;
+    bool help, man, version;
 };
 
 /* Reads both; err names the place (argument, or file and line) and what is allowed there. The caller frees. */
@@ -33,5 +33,6 @@ struct options *options_read(int argc, char **argv, struct error *err);
 void options_free(struct options *options);
 DEFINE_SCOPED(options_scope, struct options *, options_free)
 #define scoped_options scope_cleanup(options_scope)
-/* The table as text, for --help. */
+/* The table as text, for --help, and as the manual page godwitd(8). */
 void options_help(FILE *out);
+void options_man(FILE *out);
