@@ -50,11 +50,19 @@ int qemu_command_build(struct qemu_command *command, struct domain_def *def,
                        const struct qemu_command_options *options, struct error *err);
 
 /* What has to be told over the monitor before the guest's CPUs run: passwords, balloon statistics and target, links that
- * are down, what a reboot does. One batch; waits. Nothing but passwords for an incoming guest. */
+ * are down, limits of disks, what a reboot does. One batch; waits. An incoming guest keeps the balloon it comes with. */
 int qemu_setup(struct qmp *qmp, const struct domain_def *def, bool incoming, deadline until, struct error *err);
 
 /* -- one device at a time, for hot-plug ------------------------------------------------------------------------------ */
 
+/* The arguments of block_set_io_throttle (a new reference). */
+json_t *qemu_throttle_arguments(const struct disk *disk, const struct iotune *tune);
+/* Whether a disk has a medium. */
+bool qemu_source_present(const struct disk_source *source);
+/* The arguments of blockdev-add for a disk's whole chain, lower layers first (a new reference; empty without a medium),
+ * and the name of the node that its device uses. */
+json_t *qemu_disk_nodes(struct arena *arena, const struct disk *disk, struct error *err);
+const char *qemu_disk_top_node(struct arena *arena, const struct disk *disk);
 /* "libvirt-INDEX-format" and "libvirt-INDEX-storage"; arena memory. */
 char *qemu_node_format(struct arena *arena, const struct disk_source *source);
 char *qemu_node_storage(struct arena *arena, const struct disk_source *source);
