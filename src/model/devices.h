@@ -47,7 +47,8 @@ struct hostdev {
     struct pci_address pci;                /* pci */
     const char *mdev_uuid;
     const char *adapter_name;              /* scsi */
-    uint32_t scsi_bus, scsi_target, scsi_unit;
+    uint32_t scsi_bus, scsi_target;
+    uint64_t scsi_unit;
     const char *protocol, *wwpn, *name;    /* scsi_host, iscsi */
     bool readonly, shareable;
     struct device_info info;

@@ -41,11 +41,13 @@ struct disk_source {
     enum yesno ssl_verify;
     uint64_t readahead, timeout;
     struct optional_u64 slice_offset, slice_size;
+    const char *slice_type;
     bool has_backing;         /* <backingStore/> stands: the chain ends here */
     struct disk_source *backing; /* the next layer, NULL when none or not known */
 };
 
 struct iotune {
+    struct extra *extra;
     uint64_t total_bytes_sec, read_bytes_sec, write_bytes_sec;
     uint64_t total_iops_sec, read_iops_sec, write_iops_sec;
     uint64_t total_bytes_sec_max, read_bytes_sec_max, write_bytes_sec_max;
@@ -80,6 +82,8 @@ struct disk {
     enum disk_detect_zeroes detect_zeroes;
     uint32_t iothread, queues, queue_size;
     uint64_t metadata_cache_max_size; /* bytes, 0 = default */
+    struct source_auth *auth;         /* the older place of source.auth */
+    const char *encryption;           /* the older place of source.encryption */
     struct virtio_options virtio;
     struct {
         uint32_t cyls, heads, secs;
@@ -98,6 +102,9 @@ struct disk {
     const char *serial, *wwn, *vendor, *product;
     struct device_info info;
 };
+
+/* The file, device, volume, ... of a source for messages; "" when it is empty. */
+const char *disk_source_shown(const struct disk_source *source);
 
 struct controller {
     struct extra *extra;

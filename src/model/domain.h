@@ -133,6 +133,10 @@ int domain_peek(const char *xml, size_t length, char *name, size_t name_size, un
 /* Gives every device of a domain that is about to run its alias ("virtio-disk0", "net0", ...); ua- aliases stay. */
 void domain_assign_aliases(struct domain_def *def);
 
+/* The first consoles are the serial ports under another name: copies alias, address and the host's end (pty path, ...)
+ * of the serial ports to them and sets @tty. To be called when a running domain's serial ports got theirs. */
+void domain_mirror_consoles(struct domain_def *def);
+
 /* Fills in missing controllers and addresses; addresses that are there stay. domain_parse() has done it; needed after
  * a device was added by domain_edit(). */
 int domain_assign_addresses(struct domain_def *def, struct error *err);

@@ -19,7 +19,8 @@ struct graphics {
     struct extra *extra;
     enum graphics_type type;
     /* vnc, spice, rdp */
-    int32_t port, tls_port;     /* 0 = not given, -1 = any */
+    int32_t port, tls_port;     /* 0 = not given, -1 = any; with autoport: 0 until the domain runs */
+    int32_t port_at_rest;       /* what stands for port while autoport has chosen none */
     enum yesno autoport;        /* what the definition says; running: ports are filled too */
     int32_t websocket;
     const char *listen;         /* @listen, mirrors the first <listen type='address'|'network'> */
@@ -58,7 +59,8 @@ struct video {
     enum video_model model;
     uint32_t ram, vram, vram64, vgamem; /* KiB */
     uint32_t heads;
-    enum yesno primary, blob;
+    enum yesno primary;
+    enum onoff blob;
     enum yesno accel3d, accel2d;
     const char *rendernode;
     uint32_t resolution_x, resolution_y;

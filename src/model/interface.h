@@ -64,6 +64,7 @@ struct interface {
     const char *backend_tap, *backend_vhost;
     const char *model;     /* "virtio", "e1000", "rtl8139", ...: any QEMU device */
     enum interface_driver driver;
+    enum interface_driver hostdev_driver;   /* type hostdev */
     enum interface_txmode txmode;
     enum onoff ioeventfd, event_idx;
     uint32_t queues, rx_queue_size, tx_queue_size;

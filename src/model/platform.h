@@ -30,12 +30,12 @@ struct os {
     const char *loader_format;
     const char *nvram, *nvram_template, *nvram_format;
     enum source_type nvram_type; /* ABSENT = text content is the path */
-    struct disk_source *nvram_source;
+    const char *nvram_template_format;
+    const char *nvram_source; /* nvram/source, the whole element, verbatim; with nvram_type */
     const char *kernel, *initrd, *cmdline, *dtb, *shim;
     LIST_OF(os_boot) boots;
     enum yesno bootmenu_enable;
-    uint32_t bootmenu_timeout; /* ms */
-    bool bootmenu_timeout_set;
+    struct optional_u32 bootmenu_timeout; /* ms */
     enum yesno bios_useserial;
     struct optional_i32 bios_reboot_timeout; /* ms, -1 = never */
     enum smbios_mode smbios_mode;
@@ -67,11 +67,10 @@ struct features {
     enum onoff kvm_hidden, kvm_hint_dedicated, kvm_poll_control, kvm_pv_ipi, kvm_dirty_ring;
     uint32_t kvm_dirty_ring_size;
     enum ioapic_driver ioapic;
-    enum onoff msrs_present;
     const char *msrs_unknown;
     bool tcg;
     uint64_t tcg_tb_cache_kib;
-    enum onoff async_teardown;
+    enum yesno async_teardown;
 };
 
 struct cpu_feature {

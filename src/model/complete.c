@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/complete.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "model/complete_devices.h"
+#include "model/xml.h"
+
+/* In the names of machine types, with or without a version. */
+bool machine_is_q35(const struct domain_def *def)
+{
+    const char *machine = def->os.machine;
+    return machine && (string_equal(machine, "q35") || string_starts(machine, "pc-q35"));
+}
+
+bool machine_is_pc(const struct domain_def *def)
+{
+    const char *machine = def->os.machine;
+    return machine && (string_equal(machine, "pc") || string_starts(machine, "pc-i440fx") ||
+                       string_starts(machine, "pc-0.") || string_starts(machine, "pc-1.") ||
+                       string_starts(machine, "rhel"));
+}
+
+static bool is_x86(const struct domain_def *def)
+{
+    return string_equal(def->os.arch, "x86_64") || string_equal(def->os.arch, "i686");
+}
+
+static void os_complete(struct domain_def *def, const struct domain_defaults *defaults)
+{
+    struct os *os = &def->os;
+    if (string_equal(os->arch, "i386") || string_equal(os->arch, "i486") || string_equal(os->arch, "i586"))
+        os->arch = "i686";
+    if (!os->arch)
+        os->arch = arena_strdup(def->arena, defaults && defaults->arch ? defaults->arch : "x86_64");
+    if (!def->emulator && defaults && defaults->emulator)
+        def->emulator = arena_strdup(def->arena, defaults->emulator(defaults->owner, def->type, os->arch));
+    if (defaults && defaults->machine) {
+        const char *canonical = defaults->machine(defaults->owner, def->emulator, def->type, os->machine);
+        if (canonical)
+            os->machine = arena_strdup(def->arena, canonical);
+    }
+    if (os->loader && !os->loader_type && os->loader_readonly == YESNO_YES && (os->nvram || os->nvram_template))
+        os->loader_type = LOADER_TYPE_PFLASH;
+}
+
+static bool boots_by_order(const struct domain_def *def)
+{
+    for (uint32_t i = 0; i < def->disks.count; i++)
+        if (def->disks.item[i]->info.boot_order)
+            return true;
+    for (uint32_t i = 0; i < def->interfaces.count; i++)
+        if (def->interfaces.item[i]->info.boot_order)
+            return true;
+    for (uint32_t i = 0; i < def->hostdevs.count; i++)
+        if (def->hostdevs.item[i]->info.boot_order)
+            return true;
+    for (uint32_t i = 0; i < def->redirdevs.count; i++)
+        if (def->redirdevs.item[i]->info.boot_order)
+            return true;
+    return false;
+}
+
+static void boot_complete(struct domain_def *def)
+{
+    if (def->os.type != OS_TYPE_HVM || def->os.boots.count || boots_by_order(def))
+        return;
+    struct os_boot *boot = arena_struct(def->arena, struct os_boot);
+    boot->dev = BOOT_DEV_HD;
+    list_add(def->arena, &def->os.boots, boot);
+}
+
+static int memory_complete(struct domain_def *def, struct error *err)
+{
+    uint64_t cells = 0, dimms = 0;
+    for (uint32_t i = 0; def->cpu && i < def->cpu->cells.count; i++) {
+        struct numa_cell *cell = def->cpu->cells.item[i];
+        cells += cell->memory;
+        if (!cell->id.set)
+            cell->id = (struct optional_u32){i, true};
+    }
+    for (uint32_t i = 0; i < def->memory_devices.count; i++)
+        dimms += def->memory_devices.item[i]->size;
+    if (cells)
+        def->memory = cells + dimms;
+    if (!def->memory)
+        return error_set(err, ERR_XML_ERROR, "domain '%s' has no memory: <memory> is missing or 0", def->name);
+    if (!def->current_memory || def->current_memory > def->memory)
+        def->current_memory = def->memory;
+    return 0;
+}
+
+static int vcpu_complete(struct domain_def *def, struct error *err)
+{
+    if (!def->vcpus_max)
+        def->vcpus_max = 1;
+    if (!def->vcpus_current)
+        def->vcpus_current = def->vcpus_max;
+    if (def->vcpus_current > def->vcpus_max)
+        return error_set(err, ERR_INTERNAL_ERROR, "domain '%s' wants %u of at most %u virtual processors", def->name,
+                         def->vcpus_current, def->vcpus_max);
+    if (!def->vcpu_placement)
+        def->vcpu_placement = VCPU_PLACEMENT_STATIC;
+    uint32_t enabled = 0;
+    for (uint32_t i = 0; i < def->vcpus.count; i++)
+        enabled += def->vcpus.item[i]->enabled == YESNO_YES;
+    if (enabled)
+        def->vcpus_current = enabled;
+    return 0;
+}
+
+/* The CPU that QEMU gives to a pc or q35 machine when none is asked for. */
+static void cpu_complete(struct domain_def *def)
+{
+    if (!is_x86(def))
+        return;
+    if (!def->cpu)
+        def->cpu = arena_struct(def->arena, struct cpu);
+    struct cpu *cpu = def->cpu;
+    if (!cpu->mode)
+        cpu->mode = CPU_MODE_CUSTOM;
+    if (cpu->sockets && !cpu->dies)
+        cpu->dies = 1;
+    if (cpu->mode != CPU_MODE_CUSTOM) {
+        cpu->match = CPU_MATCH_ABSENT;
+        if (cpu->mode == CPU_MODE_HOST_MODEL)
+            cpu->fallback = cpu->model ? cpu->fallback : CPU_FALLBACK_ABSENT;
+        if (!cpu->check)
+            cpu->check = cpu->mode == CPU_MODE_HOST_MODEL ? CPU_CHECK_PARTIAL : CPU_CHECK_NONE;
+        if (cpu->mode == CPU_MODE_HOST_PASSTHROUGH && !cpu->migratable)
+            cpu->migratable = ONOFF_ON;
+        return;
+    }
+    if (!cpu->match)
+        cpu->match = CPU_MATCH_EXACT;
+    if (!cpu->model) {
+        cpu->model = arena_strdup(def->arena, is_x86(def) && string_equal(def->os.arch, "i686") ? "qemu32" : "qemu64");
+        cpu->fallback = CPU_FALLBACK_FORBID;
+        if (!cpu->check)
+            cpu->check = CPU_CHECK_NONE;
+    }
+    if (!cpu->fallback)
+        cpu->fallback = CPU_FALLBACK_ALLOW;
+    if (!cpu->check)
+        cpu->check = CPU_CHECK_PARTIAL;
+}
+
+static void identity_complete(struct domain_def *def)
+{
+    if (!def->uuid_set) {
+        uuid_random(def->uuid);
+        def->uuid_set = true;
+    }
+    if (def->genid && *def->genid == '\0') {
+        unsigned char uuid[UUID_SIZE];
+        char string[UUID_STRING_SIZE];
+        uuid_random(uuid);
+        uuid_format(uuid, string);
+        def->genid = arena_strdup(def->arena, string);
+    }
+}
+
+/* <iothreads> and <iothreadids> say the same number. */
+static void iothreads_complete(struct domain_def *def)
+{
+    if (def->iothreads < def->iothread_ids.count)
+        def->iothreads = def->iothread_ids.count;
+}
+
+int domain_complete(struct domain_def *def, const struct domain_defaults *defaults, struct error *err)
+{
+    if (!def->name || *def->name == '\0' || strchr(def->name, '/') || strchr(def->name, '\n'))
+        return error_set(err, ERR_XML_ERROR, "'%s' cannot be the name of a domain: it must not be empty nor contain '/' "
+                         "or a line break", def->name ? def->name : "");
+    if (!def->os.type) {
+        if (!def->bootloader)
+            return error_set(err, ERR_XML_ERROR, "/domain/os/type is missing; for a full machine it is <type>hvm</type>");
+        def->os.type = OS_TYPE_XEN;
+    }
+    if (def->os.type == OS_TYPE_LINUX && def->type == VIRT_TYPE_XEN)
+        def->os.type = OS_TYPE_XEN;
+    identity_complete(def);
+    os_complete(def, defaults);
+    boot_complete(def);
+    cpu_complete(def);
+    if (memory_complete(def, err) < 0 || vcpu_complete(def, err) < 0)
+        return -1;
+    iothreads_complete(def);
+    if (!def->clock.offset)
+        def->clock.offset = CLOCK_OFFSET_UTC;
+    return devices_complete(def, err);
+}

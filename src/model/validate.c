@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/validate.h"
+
+#include <string.h>
+
+#include "model/address.h"
+#include "model/complete.h"
+#include "model/xml.h"
+
+static int disk_validate(const struct domain_def *def, const struct disk *disk, struct error *err)
+{
+    bool removable = disk->device == DISK_DEVICE_CDROM || disk->device == DISK_DEVICE_FLOPPY;
+    const struct disk_source *source = &disk->source;
+    const char *missing = source->type == SOURCE_TYPE_FILE && !source->file    ? "file"
+                          : source->type == SOURCE_TYPE_BLOCK && !source->dev  ? "dev"
+                          : source->type == SOURCE_TYPE_DIR && !source->dir    ? "dir"
+                          : source->type == SOURCE_TYPE_VOLUME && !source->volume ? "volume"
+                                                                               : NULL;
+    if (missing && !removable)
+        return error_set(err, ERR_NO_SOURCE, "disk '%s' of domain '%s' has no source; give <source %s=...>", disk->target,
+                         def->name, missing);
+    if (disk->bus == DISK_BUS_FDC && disk->device != DISK_DEVICE_FLOPPY)
+        return error_set(err, ERR_INTERNAL_ERROR, "disk '%s' of domain '%s' is on bus 'fdc', which takes floppies only",
+                         disk->target, def->name);
+    if (disk->bus != DISK_BUS_FDC && disk->device == DISK_DEVICE_FLOPPY)
+        return error_set(err, ERR_INTERNAL_ERROR, "floppy '%s' of domain '%s' is on bus '%s'; floppies go on 'fdc'",
+                         disk->target, def->name, disk_bus_name(disk->bus));
+    if (disk->bus == DISK_BUS_VIRTIO && disk->device == DISK_DEVICE_CDROM)
+        return error_set(err, ERR_CONFIG_UNSUPPORTED, "cdrom '%s' of domain '%s' is on bus 'virtio'; use sata, scsi, ide "
+                         "or usb", disk->target, def->name);
+    if (disk->bus == DISK_BUS_IDE && machine_is_q35(def))
+        return error_set(err, ERR_CONFIG_UNSUPPORTED, "disk '%s' of domain '%s' is on bus 'ide', which machine type '%s' "
+                         "does not have; use sata", disk->target, def->name, def->os.machine);
+    if (disk->io == DISK_IO_NATIVE && disk->cache && disk->cache != DISK_CACHE_NONE &&
+        disk->cache != DISK_CACHE_DIRECTSYNC)
+        return error_set(err, ERR_CONFIG_UNSUPPORTED, "disk '%s' of domain '%s': io='native' needs cache='none' or "
+                         "'directsync', not '%s'", disk->target, def->name, disk_cache_name(disk->cache));
+    if (disk->wwn && (strlen(disk->wwn) != 16 || disk->wwn[strspn(disk->wwn, "0123456789abcdefABCDEF")] != '\0'))
+        return error_set(err, ERR_XML_ERROR, "disk '%s' of domain '%s': wwn '%s' is not 16 hexadecimal digits",
+                         disk->target, def->name, disk->wwn);
+    return 0;
+}
+
+static int disks_validate(const struct domain_def *def, struct error *err)
+{
+    for (uint32_t i = 0; i < def->disks.count; i++) {
+        const struct disk *disk = def->disks.item[i];
+        if (disk_validate(def, disk, err) < 0)
+            return -1;
+        for (uint32_t other = 0; other < i; other++)
+            if (strcmp(def->disks.item[other]->target, disk->target) == 0)
+                return error_set(err, ERR_XML_ERROR, "target '%s' duplicated for disk sources '%s' and '%s' of domain "
+                                 "'%s'", disk->target, disk_source_shown(&def->disks.item[other]->source),
+                                 disk_source_shown(&disk->source), def->name);
+    }
+    return 0;
+}
+
+const char *disk_source_shown(const struct disk_source *source)
+{
+    const char *shown = source->type == SOURCE_TYPE_FILE      ? source->file
+                        : source->type == SOURCE_TYPE_BLOCK   ? source->dev
+                        : source->type == SOURCE_TYPE_DIR     ? source->dir
+                        : source->type == SOURCE_TYPE_VOLUME  ? source->volume
+                        : source->type == SOURCE_TYPE_NETWORK ? source->name
+                                                              : NULL;
+    return shown ? shown : "";
+}
+
+static int controllers_validate(const struct domain_def *def, struct error *err)
+{
+    for (uint32_t i = 0; i < def->controllers.count; i++) {
+        const struct controller *controller = def->controllers.item[i];
+        if (controller->type == CONTROLLER_TYPE_IDE && machine_is_q35(def))
+            return error_set(err, ERR_CONFIG_UNSUPPORTED, "IDE controllers are unsupported for machine type '%s' of "
+                             "domain '%s'; use sata", def->os.machine, def->name);
+        for (uint32_t other = 0; other < i; other++) {
+            const struct controller *first = def->controllers.item[other];
+            if (first->type != controller->type || first->index != controller->index ||
+                (controller->type == CONTROLLER_TYPE_USB && (controller->info.master_startport.set ||
+                                                             first->info.master_startport.set)))
+                continue;
+            return error_set(err, ERR_XML_ERROR, "domain '%s' has two %s controllers with index %u", def->name,
+                             controller_type_name(controller->type), controller->index);
+        }
+    }
+    return 0;
+}
+
+struct boot_orders {
+    const struct domain_def *def;
+    struct error *err;
+    const struct device_ref *ref;
+    bool found;
+};
+
+static int boot_order_compare(const struct device_ref *other, void *owner)
+{
+    struct boot_orders *orders = owner;
+    if (other->device == orders->ref->device)
+        return 1; /* only those before it */
+    if (other->info->boot_order != orders->ref->info->boot_order || strcmp(other->kind, "console") == 0)
+        return 0;
+    scoped_arena struct arena *arena = arena_new();
+    error_set(orders->err, ERR_XML_ERROR, "boot order %u of domain '%s' is used for more than one device: %s and %s",
+              other->info->boot_order, orders->def->name, device_ref_name(arena, other),
+              device_ref_name(arena, orders->ref));
+    return -1;
+}
+
+static int boot_order_validate(const struct device_ref *ref, void *owner)
+{
+    struct boot_orders *orders = owner;
+    if (!ref->info->boot_order)
+        return 0;
+    orders->found = true;
+    orders->ref = ref;
+    return devices_visit(orders->def, boot_order_compare, orders) < 0 ? -1 : 0;
+}
+
+static int boot_validate(const struct domain_def *def, struct error *err)
+{
+    struct boot_orders orders = {.def = def, .err = err};
+    if (devices_visit(def, boot_order_validate, &orders) < 0)
+        return -1;
+    if (orders.found && def->os.boots.count)
+        return error_set(err, ERR_CONFIG_UNSUPPORTED, "domain '%s' has both <boot order=> in devices and <boot dev=> in "
+                         "<os>; use one of them", def->name);
+    return 0;
+}
+
+static int cpu_validate(const struct domain_def *def, struct error *err)
+{
+    const struct cpu *cpu = def->cpu;
+    if (!cpu)
+        return 0;
+    if ((cpu->sockets || cpu->cores || cpu->threads) && !(cpu->sockets && cpu->cores && cpu->threads))
+        return error_set(err, ERR_XML_ERROR, "the CPU topology of domain '%s' is incomplete: sockets, cores and threads "
+                         "must all be 1 or more", def->name);
+    if (cpu->sockets && cpu->dies && (uint64_t)cpu->sockets * cpu->dies * cpu->cores * cpu->threads != def->vcpus_max)
+        return error_set(err, ERR_CONFIG_UNSUPPORTED, "the CPU topology of domain '%s' (%u sockets, %u dies, %u cores, %u "
+                         "threads) does not make its maximum of %u vcpus", def->name, cpu->sockets, cpu->dies, cpu->cores,
+                         cpu->threads, def->vcpus_max);
+    for (uint32_t i = 0; i < cpu->features.count; i++)
+        for (uint32_t other = 0; other < i; other++)
+            if (strcmp(cpu->features.item[i]->name, cpu->features.item[other]->name) == 0)
+                return error_set(err, ERR_XML_ERROR, "CPU feature '%s' of domain '%s' is specified more than once",
+                                 cpu->features.item[i]->name, def->name);
+    return 0;
+}
+
+static int os_validate(const struct domain_def *def, struct error *err)
+{
+    if (def->features && def->features->smm == ONOFF_ON && !machine_is_q35(def))
+        return error_set(err, ERR_CONFIG_UNSUPPORTED, "smm is on in domain '%s', but machine type '%s' has none; use a "
+                         "q35 machine", def->name, def->os.machine ? def->os.machine : "");
+    if (def->os.loader_secure == YESNO_YES && !machine_is_q35(def))
+        return error_set(err, ERR_CONFIG_UNSUPPORTED, "secure boot of domain '%s' needs a q35 machine, not '%s'",
+                         def->name, def->os.machine ? def->os.machine : "");
+    if (def->vcpus_max > 4096)
+        return error_set(err, ERR_CONFIG_UNSUPPORTED, "domain '%s' has %u vcpus; the limit is 4096", def->name,
+                         def->vcpus_max);
+    return 0;
+}
+
+int domain_validate(const struct domain_def *def, struct error *err)
+{
+    if (os_validate(def, err) < 0 || cpu_validate(def, err) < 0 || disks_validate(def, err) < 0 ||
+        controllers_validate(def, err) < 0 || boot_validate(def, err) < 0)
+        return -1;
+    return 0;
+}
+
+/* Addresses as text, sorted: equal neighbours are conflicts. */
+struct address_entry {
+    const char *key, *what;
+};
+
+struct address_entries {
+    LIST_OF(address_entry) all;
+    struct arena *arena;
+    const struct domain_def *def;
+};
+
+static const char *address_key(struct arena *arena, const struct device_ref *ref)
+{
+    const struct device_address *address = &ref->info->address;
+    switch (address->type) {
+    case ADDRESS_TYPE_PCI:
+        return pci_address_present(&address->pci)
+                   ? arena_printf(arena, "PCI address %04x:%02x:%02x.%x", address->pci.domain, address->pci.bus,
+                                  address->pci.slot, address->pci.function) : NULL;
+    case ADDRESS_TYPE_DRIVE:
+        if (strcmp(ref->kind, "disk") != 0)
+            return NULL;
+        return arena_printf(arena, "%s drive address %u:%u:%u:%u", disk_bus_name(((const struct disk *)ref->device)->bus),
+                            address->drive.controller, address->drive.bus, address->drive.target, address->drive.unit);
+    case ADDRESS_TYPE_VIRTIO_SERIAL:
+        return arena_printf(arena, "virtio-serial address %u:%u:%u", address->virtio_serial.controller,
+                            address->virtio_serial.bus, address->virtio_serial.port);
+    case ADDRESS_TYPE_USB:
+        return address->usb.port ? arena_printf(arena, "USB address %u:%s", address->usb.bus, address->usb.port) : NULL;
+    default:
+        return NULL;
+    }
+}
+
+static void entry_add(struct address_entries *entries, const char *key, const char *what)
+{
+    struct address_entry *entry = arena_struct(entries->arena, struct address_entry);
+    *entry = (struct address_entry){key, what};
+    list_add(entries->arena, &entries->all, entry);
+}
+
+static int entries_collect(const struct device_ref *ref, void *owner)
+{
+    struct address_entries *entries = owner;
+    if (strcmp(ref->kind, "console") == 0 && ((const struct chardev *)ref->device)->target_type == CHARDEV_TARGET_SERIAL)
+        return 0;
+    const char *key = address_key(entries->arena, ref), *what = device_ref_name(entries->arena, ref);
+    if (key)
+        entry_add(entries, key, what);
+    if (ref->info->alias && string_starts(ref->info->alias, "ua-"))
+        entry_add(entries, arena_printf(entries->arena, "alias '%s'", ref->info->alias), what);
+    return 0;
+}
+
+static int entries_compare(const void *a, const void *b)
+{
+    return strcmp((*(struct address_entry *const *)a)->key, (*(struct address_entry *const *)b)->key);
+}
+
+int domain_validate_addresses(const struct domain_def *def, struct error *err)
+{
+    scoped_arena struct arena *arena = arena_new();
+    struct address_entries entries = {.arena = arena, .def = def};
+    devices_visit(def, entries_collect, &entries);
+    if (entries.all.count)
+        qsort(entries.all.item, entries.all.count, sizeof(*entries.all.item), entries_compare);
+    for (uint32_t i = 1; i < entries.all.count; i++) {
+        const struct address_entry *first = entries.all.item[i - 1], *second = entries.all.item[i];
+        if (strcmp(first->key, second->key) == 0)
+            return error_set(err, ERR_XML_ERROR, "%s of domain '%s' is used by %s and by %s; change or remove one of them",
+                             first->key, def->name, first->what, second->what);
+    }
+    return 0;
+}

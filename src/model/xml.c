@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/xml.h"
+
+#include <libxml/parser.h>
+#include <libxml/parserInternals.h>
+#include <string.h>
+
+#include "model/values.h"
+
+#define QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
+
+/* Where the walker stands: a struct, its table and, while it is inside a flattened child ("driver/..."), the beginning
+ * of the paths that lie there. */
+struct place {
+    const struct element *element; /* whose extra list collects; not a merged one */
+    void *part;
+    const char *group;
+    size_t group_length;
+};
+
+struct any_list {
+    void **item;
+    uint32_t count, capacity;
+};
+
+void **list_grow(struct arena *arena, void *list)
+{
+    struct any_list *any = list;
+    if (any->count == any->capacity) {
+        uint32_t capacity = any->capacity ? any->capacity * 2 : 4;
+        void **item = arena_new_array(arena, capacity, void *);
+        if (any->count)
+            memcpy(item, any->item, any->count * sizeof(*item));
+        any->item = item;
+        any->capacity = capacity;
+    }
+    return &any->item[any->count++];
+}
+
+static void depth_limit(void *context)
+{
+    xmlParserCtxt *parser = context;
+    if (parser->nameNr > XML_DEPTH_MAX)
+        xmlStopParser(parser);
+}
+
+/* Keeps the default handler and stops the parser when elements are nested too deeply. */
+static void start_element(void *context, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri,
+                          int namespace_count, const xmlChar **namespaces, int attribute_count, int defaulted_count,
+                          const xmlChar **attributes)
+{
+    xmlSAX2StartElementNs(context, name, prefix, uri, namespace_count, namespaces, attribute_count, defaulted_count,
+                          attributes);
+    depth_limit(context);
+}
+
+static void parser_scope(xmlParserCtxt **parser)
+{
+    if (*parser)
+        xmlFreeParserCtxt(*parser);
+}
+
+xmlDoc *xml_read(const char *xml, size_t length, const char *root, struct error *err)
+{
+    if (length > XML_SIZE_MAX)
+        return error_null(err, ERR_XML_ERROR, "the XML of the %s is %zu bytes long; the limit is %u", root, length,
+                          XML_SIZE_MAX);
+    scope_cleanup(parser_scope) xmlParserCtxt *parser = xmlNewParserCtxt();
+    if (!parser)
+        return error_null(err, ERR_NO_MEMORY, "cannot make an XML parser");
+    parser->sax->startElementNs = start_element;
+    xmlDoc *doc = xmlCtxtReadMemory(parser, xml, (int)length, NULL, NULL,
+                                    XML_PARSE_NONET | XML_PARSE_NOBLANKS | XML_PARSE_NOCDATA | XML_PARSE_NOERROR |
+                                    XML_PARSE_NOWARNING | XML_PARSE_COMPACT);
+    if (!doc || parser->disableSAX) {
+        if (doc)
+            xmlFreeDoc(doc);
+        const xmlError *found = xmlCtxtGetLastError(parser);
+        if (!found || found->code == XML_ERR_USER_STOP)
+            return error_null(err, ERR_XML_DETAIL, "the XML of the %s nests elements deeper than %d levels", root,
+                              XML_DEPTH_MAX);
+        int cut = found->message ? (int)strcspn(found->message, "\n") : 0;
+        return error_null(err, ERR_XML_DETAIL, "the XML of the %s is not well-formed: line %d: %.*s", root, found->line,
+                          cut, cut ? found->message : "");
+    }
+    xmlNode *top = xmlDocGetRootElement(doc);
+    if (doc->intSubset || !top || strcmp((const char *)top->name, root) != 0) {
+        if (doc->intSubset)
+            error_set(err, ERR_XML_ERROR, "the XML of the %s has a DOCTYPE; remove it", root);
+        else
+            error_set(err, ERR_XML_ERROR, "unexpected root element <%s>, expecting <%s>",
+                      top ? (const char *)top->name : "", root);
+        xmlFreeDoc(doc);
+        return NULL;
+    }
+    return doc;
+}
+
+/* The path of a node as people write it: /domain/devices/disk[2]. */
+static char *node_path(struct arena *arena, xmlNode *node)
+{
+    xmlChar *path = xmlGetNodePath(node);
+    char *copy = arena_strdup(arena, path ? (const char *)path : "?");
+    xmlFree(path);
+    return copy;
+}
+
+int xml_error(struct parse *parse, const char *suffix, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *message = arena_vprintf(parse->arena, format, args);
+    va_end(args);
+    return error_set(parse->err, ERR_XML_ERROR, "%s%s%s: %s", node_path(parse->arena, parse->node), suffix ? "/" : "",
+                     suffix ? suffix : "", message);
+}
+
+static bool field_holds(const struct field *field, const void *part)
+{
+    return field->when == 0 || field->when & BIT(((const uint8_t *)part)[field->when_offset]);
+}
+
+/* Behind "group/" in path, or NULL when the path is not in that group. */
+static const char *path_after(const char *path, const struct place *place)
+{
+    if (place->group_length == 0)
+        return path;
+    if (strncmp(path, place->group, place->group_length) != 0 || path[place->group_length] != '/')
+        return NULL;
+    return path + place->group_length + 1;
+}
+
+static bool node_named(const xmlNode *node, const char *name, size_t length)
+{
+    const char *own = (const char *)node->name;
+    if (node->ns) {
+        if (!node->ns->href || strcmp((const char *)node->ns->href, QEMU_NAMESPACE) != 0 || length < 5 ||
+            memcmp(name, "qemu:", 5) != 0)
+            return false;
+        name += 5;
+        length -= 5;
+    }
+    return strncmp(own, name, length) == 0 && own[length] == '\0';
+}
+
+static const char *attribute_get(const xmlNode *node, const char *name)
+{
+    for (const xmlAttr *attr = node->properties; attr; attr = attr->next)
+        if (!attr->ns && strcmp((const char *)attr->name, name) == 0)
+            return attr->children && attr->children->content ? (const char *)attr->children->content : "";
+    return NULL;
+}
+
+/* The text in an element; what is not one plain text node is put together in the arena. */
+static const char *node_text(struct parse *parse, xmlNode *node)
+{
+    if (!node->children)
+        return "";
+    if (!node->children->next && node->children->type == XML_TEXT_NODE)
+        return (const char *)node->children->content;
+    xmlChar *content = xmlNodeGetContent(node);
+    char *copy = arena_strdup(parse->arena, content ? (const char *)content : "");
+    xmlFree(content);
+    return copy;
+}
+
+static unsigned node_level(const xmlNode *node)
+{
+    unsigned level = 0;
+    for (const xmlNode *parent = node->parent; parent && parent->type == XML_ELEMENT_NODE; parent = parent->parent)
+        level++;
+    return level;
+}
+
+/* The element as text, indented for the place where it stands and with the namespaces it needs declared in it. */
+static char *node_dump(struct parse *parse, xmlNode *node)
+{
+    xmlNode *copy = xmlDocCopyNode(node, node->doc, 1);
+    xmlBuffer *buffer = xmlBufferCreate();
+    xmlIndentTreeOutput = 1;
+    xmlNodeDump(buffer, node->doc, copy, (int)node_level(node), 1);
+    char *text = arena_strdup(parse->arena, (const char *)xmlBufferContent(buffer));
+    xmlBufferFree(buffer);
+    xmlFreeNode(copy);
+    return text;
+}
+
+static int extra_add(struct parse *parse, const struct place *place, const struct field *after, xmlNode *node,
+                     const xmlAttr *attr)
+{
+    char *path = node_path(parse->arena, node);
+    if (attr)
+        path = arena_printf(parse->arena, "%s/@%s", path, (const char *)attr->name);
+    if (parse->flags & PARSE_STRICT)
+        return error_set(parse->err, ERR_XML_INVALID_SCHEMA, "%s is not known here; remove it, or define without "
+                         "validation to have it kept", path);
+
+    struct extra *extra = arena_struct(parse->arena, struct extra);
+    *extra = (struct extra){.element = place->element, .after = after, .group = place->group_length ? place->group : "",
+                            .group_length = (uint32_t)place->group_length, .attribute = attr != NULL, .path = path};
+    if (attr) {
+        const char *prefix = attr->ns ? (const char *)attr->ns->prefix : NULL;
+        extra->name = prefix ? arena_printf(parse->arena, "%s:%s", prefix, (const char *)attr->name)
+                             : arena_strdup(parse->arena, (const char *)attr->name);
+        extra->text = arena_strdup(parse->arena, attr->children && attr->children->content
+                                                     ? (const char *)attr->children->content : "");
+    } else {
+        extra->text = node_dump(parse, node);
+    }
+    struct extra **end = (struct extra **)((char *)place->part + place->element->extra_offset);
+    while (*end)
+        end = &(*end)->next;
+    *end = extra;
+    return 0;
+}
+
+static int leaf_parse(struct parse *parse, const struct field *field, void *part, xmlNode *node, const char *attribute,
+                      const char *value)
+{
+    if (field->flags & REST || (parse->flags & PARSE_INACTIVE && (field->flags & LIVE ||
+        (field->flags & USER_ALIAS && !string_starts(value, "ua-")))))
+        return 0;
+    const char *unit = NULL;
+    if (field->kind == FIELD_KIND_MEMORY || field->kind == FIELD_KIND_BYTES || field->kind == FIELD_KIND_MEBIBYTES)
+        unit = attribute_get(node, "unit");
+    const char *wrong = value_parse(parse->arena, field, part, value, unit);
+    if (!wrong)
+        return 0;
+    return error_set(parse->err, ERR_XML_ERROR, "%s%s%s: %s", node_path(parse->arena, node), attribute ? "/@" : "",
+                     attribute ? attribute : "", wrong);
+}
+
+/* Reads the attributes that the table's fields name at this place, in the table's order: what a WHEN looks at is in
+ * before it is asked. Counts those that were found, fitting or not. */
+static int attributes_parse(struct parse *parse, const struct element *element, void *part, const struct place *place,
+                            xmlNode *node)
+{
+    for (const struct field *field = element->fields; field < element->fields + element->count; field++) {
+        if (field->kind == FIELD_KIND_MERGE) {
+            if (field_holds(field, part) && attributes_parse(parse, field->element, (char *)part + field->offset, place, node) < 0)
+                return -1;
+            continue;
+        }
+        const char *rest = path_after(field->path, place);
+        if (!rest || *rest != '@')
+            continue;
+        const char *value = attribute_get(node, rest + 1);
+        if (value && field_holds(field, part) && leaf_parse(parse, field, part, node, rest + 1, value) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static bool attribute_known(const struct element *element, const void *part, const struct place *place,
+                            const char *name)
+{
+    for (const struct field *field = element->fields; field < element->fields + element->count; field++) {
+        if (field->kind == FIELD_KIND_MERGE) {
+            if (field_holds(field, part) &&
+                attribute_known(field->element, (const char *)part + field->offset, place, name))
+                return true;
+            continue;
+        }
+        const char *rest = path_after(field->path, place);
+        if (rest && *rest == '@' && strcmp(rest + 1, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What the table says about a child: the field that is it, and whether fields lie in it. */
+struct child_match {
+    const struct field *field; /* NULL: no field is the child itself */
+    void *part;                /* the struct of field, or of the first field inside */
+    const char *group;         /* path up to the child, NULL: none lies in it */
+    size_t group_length;
+    const struct field *last;  /* the last field that belongs to the child */
+};
+
+static void child_find(const struct element *element, void *part, const struct place *place, const xmlNode *child,
+                       struct child_match *match)
+{
+    for (const struct field *field = element->fields; field < element->fields + element->count; field++) {
+        if (field->kind == FIELD_KIND_MERGE) {
+            if (field_holds(field, part))
+                child_find(field->element, (char *)part + field->offset, place, child, match);
+            continue;
+        }
+        const char *rest = path_after(field->path, place);
+        if (!rest || *rest == '@' || *rest == '.')
+            continue;
+        size_t length = strcspn(rest, "/");
+        if (!node_named(child, rest, length))
+            continue;
+        match->last = field;
+        if (rest[length] == '/') {
+            match->group = field->path;
+            match->group_length = (size_t)(rest - field->path) + length;
+        } else if (!match->field && field_holds(field, part)) {
+            match->field = field;
+            match->part = part;
+        }
+    }
+}
+
+static uint32_t siblings_count(const xmlNode *node)
+{
+    uint32_t count = 0;
+    for (const xmlNode *next = node; next; next = next->next)
+        count += next->type == XML_ELEMENT_NODE && strcmp((const char *)next->name, (const char *)node->name) == 0;
+    return count;
+}
+
+/* A child that has a struct of its own. */
+static int part_parse(struct parse *parse, const struct field *field, void *part, xmlNode *child)
+{
+    void *member = (char *)part + field->offset;
+    if (field->kind == FIELD_KIND_INLINE)
+        return xml_parse(parse, field->element, member, child);
+    if (field->kind == FIELD_KIND_VERBATIM) {
+        *(char **)member = node_dump(parse, child);
+        return 0;
+    }
+    void *own = arena_alloc(parse->arena, field->element->size);
+    if (field->kind == FIELD_KIND_PART) {
+        *(void **)member = own;
+    } else {
+        struct any_list *list = member;
+        if (list->count == 0 && list->capacity == 0) {
+            list->capacity = siblings_count(child);
+            list->item = arena_new_array(parse->arena, list->capacity, void *);
+        }
+        *list_grow(parse->arena, list) = own;
+    }
+    return xml_parse(parse, field->element, own, child);
+}
+
+static int node_parse(struct parse *parse, const struct place *place, xmlNode *node);
+
+static int child_parse(struct parse *parse, const struct place *place, xmlNode *child, const struct field **after)
+{
+    struct child_match match = {0};
+    child_find(place->element, place->part, place, child, &match);
+    if (!match.last)
+        return extra_add(parse, place, *after, child, NULL);
+    *after = match.last;
+    if (match.field && match.field->flags & LIVE && parse->flags & PARSE_INACTIVE)
+        return 0;
+    if (match.field && match.field->kind >= FIELD_KIND_VERBATIM)
+        return part_parse(parse, match.field, match.part, child);
+    if (match.field && leaf_parse(parse, match.field, match.part, child, NULL, node_text(parse, child)) < 0)
+        return -1;
+    if (!match.field && !match.group)
+        return 0; /* known, but it says nothing here: <source> of a device type that has none */
+
+    struct place inside = *place;
+    inside.group = match.group ? match.group : match.last->path;
+    inside.group_length = match.group ? match.group_length : strlen(match.last->path);
+    return node_parse(parse, &inside, child);
+}
+
+/* The field behind which an unknown first child is written: the last one of the attributes. */
+static const struct field *first_after(const struct place *place)
+{
+    const struct field *after = NULL;
+    for (const struct field *field = place->element->fields;
+         field < place->element->fields + place->element->count; field++) {
+        const char *rest = field->path ? path_after(field->path, place) : NULL;
+        if (rest && (*rest == '@' || *rest == '.'))
+            after = field;
+    }
+    return after;
+}
+
+static int node_parse(struct parse *parse, const struct place *place, xmlNode *node)
+{
+    if (attributes_parse(parse, place->element, place->part, place, node) < 0)
+        return -1;
+    for (const xmlAttr *attr = node->properties; attr; attr = attr->next) {
+        if (!attr->ns && attribute_known(place->element, place->part, place, (const char *)attr->name))
+            continue;
+        if (!attr->ns && strcmp((const char *)attr->name, "unit") == 0)
+            continue; /* read with the number */
+        if (extra_add(parse, place, NULL, node, attr) < 0)
+            return -1;
+    }
+    const struct field *after = first_after(place);
+    for (xmlNode *child = node->children; child; child = child->next)
+        if (child->type == XML_ELEMENT_NODE && child_parse(parse, place, child, &after) < 0)
+            return -1;
+    return 0;
+}
+
+/* Fields that the document left out: a default, or an error. */
+static int fields_complete(struct parse *parse, const struct element *element, void *part)
+{
+    for (const struct field *field = element->fields; field < element->fields + element->count; field++) {
+        if (field->kind == FIELD_KIND_MERGE) {
+            if (field_holds(field, part) &&
+                fields_complete(parse, field->element, (char *)part + field->offset) < 0)
+                return -1;
+            continue;
+        }
+        if (!(field->flags & (REQUIRED | HAS_DEFAULT)) || !field_holds(field, part))
+            continue;
+        bool missing = field->kind == FIELD_KIND_PART     ? *(void **)((char *)part + field->offset) == NULL
+                       : field->kind < FIELD_KIND_VERBATIM ? !value_present(field, part)
+                                                           : false;
+        if (missing && field->flags & HAS_DEFAULT)
+            value_default(field, part);
+        else if (missing)
+            return xml_error(parse, field->path, "is missing");
+    }
+    return 0;
+}
+
+int xml_parse(struct parse *parse, const struct element *element, void *part, xmlNode *node)
+{
+    struct place place = {.element = element, .part = part};
+    if (node_parse(parse, &place, node) < 0)
+        return -1;
+    for (const struct field *field = element->fields; field < element->fields + element->count; field++)
+        if (field->path && field->path[0] == '.' && field_holds(field, part) &&
+            leaf_parse(parse, field, part, node, NULL, node_text(parse, node)) < 0)
+            return -1;
+    parse->node = node;
+    if (fields_complete(parse, element, part) < 0)
+        return -1;
+    return element->parsed ? element->parsed(part, parse) : 0;
+}

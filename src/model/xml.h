@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <libxml/tree.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "model/field.h"
+
+/* The walker: everything that is done to a document by its tables (field.h). */
+
+/* Limits on what is read; a definition beyond them is refused, not cut. */
+#define XML_SIZE_MAX  (4u << 20)
+#define XML_DEPTH_MAX 64
+
+enum parse_flags {
+    PARSE_INACTIVE = 1, /* LIVE fields are dropped */
+    PARSE_STRICT = 2,   /* what no table knows is an error */
+};
+
+/* One run over one document. */
+struct parse {
+    struct arena *arena; /* takes all that is parsed */
+    unsigned flags;
+    struct error *err;
+    xmlNode *node;       /* the element whose hook runs */
+};
+
+/* An attribute or child element that no table knows. It is written again behind the field that stood before it. */
+struct extra {
+    struct extra *next;
+    const struct element *element; /* the table that did not know it */
+    const struct field *after;     /* children: NULL = first */
+    const char *group;             /* path of the child of element that holds it, "" = element itself */
+    uint32_t group_length;
+    bool attribute;
+    const char *name;              /* of an attribute */
+    const char *text;              /* value, or the element as text */
+    const char *path;              /* in the document, for messages */
+};
+
+/* Parses text into a document whose root is <root>: no network, no DTD, no entities, bounded. name says in messages
+ * what it is ("domain definition"). NULL with err (ERR_XML_DETAIL, ERR_XML_ERROR). Free with xmlFreeDoc(). */
+xmlDoc *xml_read(const char *xml, size_t length, const char *root, struct error *err);
+
+/* Fills part (zeroed, element->size bytes) from node. */
+int xml_parse(struct parse *parse, const struct element *element, void *part, xmlNode *node);
+
+/* Fills err with ERR_XML_ERROR: the path of the parse's current element, "/suffix" when it is not NULL, ": ", message. */
+int xml_error(struct parse *parse, const char *suffix, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+enum format_flags {
+    FORMAT_INACTIVE = 1, /* without LIVE fields */
+    FORMAT_SECURE = 2,   /* with SECURE fields */
+};
+
+/* Appends the element as <name> with 2 blanks a level; attributes is put into the start tag as it is (NULL: nothing). */
+void xml_format(struct text *out, const struct element *element, const char *name, const void *part, unsigned flags,
+                unsigned level, const char *attributes);
+
+/* Appends value with <, >, &, ' and " escaped; control characters that XML cannot hold are left out. */
+void xml_escape(struct text *out, const char *value);
+
+/* Compares the GUEST_ABI fields; on the first difference fills err (ERR_CONFIG_UNSUPPORTED, path begins with name) and
+ * returns -1. */
+int xml_compare(const struct element *element, const char *name, const void *source, const void *target,
+                struct error *err);
+
+/* Appends the paths of all extras below part, one a line. */
+void xml_unknown(const struct element *element, const void *part, struct text *paths);
+
+struct chardev_source;
+/* For the hooks of elements that contain a chardev_source: its defaults and what its type needs. */
+int chardev_source_complete(struct chardev_source *source, struct parse *parse);
+
+/* Grows a LIST_OF by one and returns the slot; list is the address of the LIST_OF. */
+void **list_grow(struct arena *arena, void *list);
+#define list_add(arena, list, part) (*list_grow((arena), (list)) = (part))
