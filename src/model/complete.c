@@ -43,6 +43,9 @@ static void os_complete(struct domain_def *def, const struct domain_defaults *de
     }
     if (os->loader && !os->loader_type && os->loader_readonly == YESNO_YES && (os->nvram || os->nvram_template))
         os->loader_type = LOADER_TYPE_PFLASH;
+    if (defaults && defaults->nvram_directory && os->loader && os->loader_type == LOADER_TYPE_PFLASH &&
+        os->loader_readonly == YESNO_YES && os->loader_stateless != YESNO_YES && !os->nvram && !os->nvram_type)
+        os->nvram = arena_printf(def->arena, "%s/%s_VARS.fd", defaults->nvram_directory, def->name);
 }
 
 static bool boots_by_order(const struct domain_def *def)
@@ -142,8 +145,8 @@ static void cpu_complete(struct domain_def *def)
     }
     if (!cpu->fallback)
         cpu->fallback = CPU_FALLBACK_ALLOW;
-    if (!cpu->check)
-        cpu->check = CPU_CHECK_PARTIAL;
+    if (!cpu->check) /* an emulated CPU does not depend on the host's */
+        cpu->check = def->type == VIRT_TYPE_QEMU ? CPU_CHECK_NONE : CPU_CHECK_PARTIAL;
 }
 
 static void identity_complete(struct domain_def *def)
@@ -187,6 +190,9 @@ int domain_complete(struct domain_def *def, const struct domain_defaults *defaul
     if (memory_complete(def, err) < 0 || vcpu_complete(def, err) < 0)
         return -1;
     iothreads_complete(def);
+    for (uint32_t i = 0; i < def->seclabels.count; i++)
+        if (def->seclabels.item[i]->type == SECLABEL_TYPE_NONE && !def->seclabels.item[i]->model)
+            def->seclabels.item[i]->model = "none";
     if (!def->clock.offset)
         def->clock.offset = CLOCK_OFFSET_UTC;
     return devices_complete(def, err);

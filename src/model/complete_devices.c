@@ -102,6 +102,14 @@ static void interface_complete(struct interface *interface)
         interface->model = interface->type == INTERFACE_TYPE_VDPA ? "virtio" : "rtl8139";
 }
 
+static uint32_t power_of_two(uint32_t number)
+{
+    uint32_t power = 1;
+    while (power < number && power < 1u << 31)
+        power <<= 1;
+    return number ? power : 0;
+}
+
 static void video_complete(struct video *video, bool first)
 {
     if (!video->model || video->model == VIDEO_MODEL_DEFAULT)
@@ -113,6 +121,9 @@ static void video_complete(struct video *video, bool first)
         video->vram = video->vram ? video->vram : video_memory[i].vram;
         video->vgamem = video->vgamem ? video->vgamem : video_memory[i].vgamem;
     }
+    video->ram = power_of_two(video->ram);
+    video->vram = power_of_two(video->vram);
+    video->vgamem = power_of_two(video->vgamem);
     if (!video->heads && video->model != VIDEO_MODEL_NONE)
         video->heads = 1;
     if (first && video->model != VIDEO_MODEL_NONE)
@@ -201,6 +212,9 @@ static void serial_complete(struct chardev *serial)
 /* The first console of a full machine is its first serial port: whichever of the two is missing is made. */
 static void consoles_complete(struct domain_def *def)
 {
+    for (uint32_t i = 0; i < def->consoles.count; i++)
+        if (!def->consoles.item[i]->target_port.set)
+            def->consoles.item[i]->target_port = (struct optional_u32){i, true};
     struct chardev *first = def->consoles.count ? def->consoles.item[0] : NULL;
     bool is_serial = first && (!first->target_type || first->target_type == CHARDEV_TARGET_SERIAL);
     if (is_serial && def->serials.count == 0) {
@@ -212,13 +226,13 @@ static void consoles_complete(struct domain_def *def)
     } else if (!is_serial && def->serials.count > 0) {
         struct chardev *console = arena_struct(def->arena, struct chardev);
         console->target_type = CHARDEV_TARGET_SERIAL;
+        console->target_port = (struct optional_u32){0, true};
         list_add(def->arena, &def->consoles, console);
         for (uint32_t i = def->consoles.count - 1; i > 0; i--)
             def->consoles.item[i] = def->consoles.item[i - 1];
         def->consoles.item[0] = console;
     }
     for (uint32_t i = 0; i < def->consoles.count; i++) {
-        def->consoles.item[i]->target_port = (struct optional_u32){i, true};
         if (!def->consoles.item[i]->target_type)
             def->consoles.item[i]->target_type = CHARDEV_TARGET_SERIAL;
     }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/devices.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "model/field.h"
 #include "model/xml.h"
 
@@ -100,7 +103,27 @@ static const struct field redirfilter_usbdev_fields[] = {
     FIELD_STR(redirfilter_usbdev, version, "@version"),
     FIELD_ENUM(redirfilter_usbdev, allow, "@allow", yesno, .flags = REQUIRED),
 };
-static ELEMENT(redirfilter_usbdev, redirfilter_usbdev);
+
+/* -1 means any, as does nothing; versions are binary-coded decimals: "2.0" is 2.00. */
+static int redirfilter_usbdev_parsed(void *part, struct parse *parse)
+{
+    struct redirfilter_usbdev *usbdev = part;
+    const char **any[] = {&usbdev->usb_class, &usbdev->vendor, &usbdev->product, &usbdev->version};
+    for (size_t i = 0; i < COUNT(any); i++)
+        if (string_equal(*any[i], "-1"))
+            *any[i] = NULL;
+    if (!usbdev->version)
+        return 0;
+    char *end;
+    unsigned long major = strtoul(usbdev->version, &end, 10);
+    unsigned long minor = *end == '.' ? strtoul(end + 1, &end, 10) : 0;
+    if (*end != '\0' || major > 99 || minor > 99 || end == usbdev->version)
+        return xml_error(parse, "@version", "'%s' is not a USB version like 2.0", usbdev->version);
+    size_t digits = strlen(strchr(usbdev->version, '.') ? strchr(usbdev->version, '.') + 1 : "");
+    usbdev->version = arena_printf(parse->arena, "%lu.%02lu", major, digits == 1 ? minor * 10 : minor);
+    return 0;
+}
+static ELEMENT(redirfilter_usbdev, redirfilter_usbdev, .parsed = redirfilter_usbdev_parsed);
 
 static const struct field redirfilter_fields[] = {
     FIELD_LIST(redirfilter, usbdevs, "usbdev", redirfilter_usbdev),

@@ -89,6 +89,7 @@ struct domain_def {
 /* What the model cannot know by itself. Any pointer may be NULL: then nothing is filled in. */
 struct domain_defaults {
     const char *arch;                /* "x86_64" */
+    const char *nvram_directory;     /* for the variables of UEFI guests with a loader of their own */
     void *owner;
     /* The emulator for a domain without <emulator>, NULL when there is none. */
     const char *(*emulator)(void *owner, enum virt_type type, const char *arch);

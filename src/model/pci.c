@@ -147,10 +147,12 @@ static int bus_grow(struct pci *pci, unsigned connect)
     bool bridges = false;
     for (uint32_t i = 0; i < pci->count; i++)
         bridges |= pci->bus[i].kind && pci->bus[i].kind->takes & PCI_CONNECT_BRIDGE;
-    if (connect & PCI_CONNECT_DEVICE)
-        return bus_add(pci, bridges ? CONTROLLER_MODEL_PCI_BRIDGE : CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE);
     if (connect & (PCI_CONNECT_EXPRESS | PCI_CONNECT_UPSTREAM | PCI_CONNECT_EXPRESS_BRIDGE))
         return bus_add(pci, CONTROLLER_MODEL_PCIE_ROOT_PORT);
+    if (connect & PCI_CONNECT_DEVICE && bridges)
+        return bus_add(pci, CONTROLLER_MODEL_PCI_BRIDGE);
+    if (connect & PCI_CONNECT_DEVICE) /* the root port is for the bridge itself */
+        return bus_add(pci, CONTROLLER_MODEL_PCIE_ROOT_PORT) < 0 ? -1 : bus_add(pci, CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE);
     return error_set(pci->err, ERR_INTERNAL_ERROR, "domain '%s' has no free PCI slot left; use fewer devices or add PCI "
                      "controllers", pci->def->name);
 }
@@ -260,9 +262,9 @@ static int pass(struct pci *pci, bool dry)
 /* Adds the controllers that the dry pass asked for; each of them needs a place itself. */
 static int controllers_grow(struct pci *pci)
 {
-    /* one slot more is kept free for a device that comes later */
-    bool express = machine_is_q35(pci->def);
-    if (pci_assign(pci, NULL, (express ? PCI_CONNECT_EXPRESS : PCI_CONNECT_DEVICE) | PCI_CONNECT_HOTPLUG) < 0)
+    /* one slot more, of either kind, is kept free for a device that comes later */
+    unsigned spare = PCI_CONNECT_DEVICE | PCI_CONNECT_HOTPLUG | (machine_is_q35(pci->def) ? PCI_CONNECT_EXPRESS : 0);
+    if (pci_assign(pci, NULL, spare) < 0)
         return -1;
     for (uint32_t i = 1; i < pci->count; i++) {
         if (controller_find(pci->def, CONTROLLER_TYPE_PCI, i))

@@ -28,12 +28,12 @@ static const struct field os_fields[] = {
     FIELD_ENUM(os, loader_type, "loader/@type", loader_type, .flags = GUEST_ABI),
     FIELD_ENUM(os, loader_stateless, "loader/@stateless", yesno),
     FIELD_STR(os, loader_format, "loader/@format"),
-    FIELD_STR(os, loader, "loader"),
+    FIELD_STR(os, loader, "loader", .flags = NOT_EMPTY),
     FIELD_ENUM(os, nvram_type, "nvram/@type", source_type),
     FIELD_STR(os, nvram_template, "nvram/@template"),
     FIELD_STR(os, nvram_template_format, "nvram/@templateFormat"),
     FIELD_STR(os, nvram_format, "nvram/@format"),
-    FIELD_STR(os, nvram, "nvram", WHEN(os, nvram_type, BIT(SOURCE_TYPE_ABSENT))),
+    FIELD_STR(os, nvram, "nvram", WHEN(os, nvram_type, BIT(SOURCE_TYPE_ABSENT)), .flags = NOT_EMPTY),
     FIELD_VERBATIM(os, nvram_source, "nvram/source"),
     FIELD_STR(os, kernel, "kernel"),
     FIELD_STR(os, initrd, "initrd"),
@@ -49,15 +49,7 @@ static const struct field os_fields[] = {
     FIELD_ENUM(os, smbios_mode, "smbios/@mode", smbios_mode, .flags = GUEST_ABI),
 };
 
-static int os_parsed(void *part, struct parse *parse)
-{
-    struct os *os = part;
-    (void)parse;
-    if (os->nvram && *os->nvram == '\0')
-        os->nvram = NULL;
-    return 0;
-}
-ELEMENT(os, os, .parsed = os_parsed);
+ELEMENT(os, os);
 
 static const struct field hyperv_fields[] = {
     FIELD_ENUM(hyperv, mode, "@mode", hyperv_mode, .flags = HAS_DEFAULT | GUEST_ABI, DEFAULT(HYPERV_MODE_CUSTOM)),
