@@ -5,7 +5,6 @@
 
 #include "qemu/command_parts.h"
 
-#define FDS_MAX 1024 /* taps with their queues, vhost, vsock: far beyond any real guest */
 
 void qemu_command_finish(struct qemu_command *command)
 {
@@ -79,7 +78,7 @@ int qemu_command_build(struct qemu_command *command, struct domain_def *def,
     const char *arch = def->os.arch ?: "x86_64", *machine = def->os.machine ?: "";
     *command = (struct qemu_command){.arena = arena, .argv = argv_new(arena)};
     command->environment = environment(arena, def);
-    command->fds = arena_new_array(arena, FDS_MAX, int);
+    command->fds = arena_new_array(arena, 1 + 2 * 256 * (size_t)def->interfaces.count, int); /* vsock; queues twice */
     struct build build = {
         .command = command,
         .arena = arena,

@@ -190,6 +190,15 @@ static int build_controller(struct build *build, const struct controller *contro
     }
 }
 
+static int build_hub(struct build *build, const struct hub *hub, struct error *err)
+{
+    json_t *device = device_new(build, "usb-hub", &hub->info, "<hub>", err);
+    if (!device)
+        return -1;
+    device_add(build, device);
+    return 0;
+}
+
 int build_controllers(struct build *build, struct error *err)
 {
     const struct domain_def *def = build->def;
@@ -202,6 +211,9 @@ int build_controllers(struct build *build, struct error *err)
     for (uint32_t i = 0; i < def->controllers.count; i++)
         if (def->controllers.item[i]->type != CONTROLLER_TYPE_PCI &&
             build_controller(build, def->controllers.item[i], err) < 0)
+            return -1;
+    for (uint32_t i = 0; i < def->hubs.count; i++) /* before what is plugged into them */
+        if (build_hub(build, def->hubs.item[i], err) < 0)
             return -1;
     return 0;
 }

@@ -98,31 +98,25 @@ static int build_panic(struct build *build, const struct panic *panic, struct er
     return 0;
 }
 
-static int build_hub(struct build *build, const struct hub *hub, struct error *err)
+/* "2.1" as the BCD number 0x0210 of USB; NULL when any version is meant. */
+static const char *redir_version(struct build *build, const char *version)
 {
-    json_t *device = device_new(build, "usb-hub", &hub->info, "<hub>", err);
-    if (!device)
-        return -1;
-    device_add(build, device);
-    return 0;
+    unsigned major, minor = 0;
+    int fraction = 0, end = 0;
+    if (!version || sscanf(version, "%2x%n.%n%2x%n", &major, &end, &fraction, &minor, &end) < 1 || *version == '-')
+        return NULL;
+    bool one_digit = fraction && end - fraction == 1;
+    return arena_printf(build->arena, "0x%02X%02X", major, one_digit ? minor << 4 : minor);
 }
 
 /* "CLASS:VENDOR:PRODUCT:VERSION:ALLOW|..."; -1 = any. */
-static void put_redirfilter(json_t *device, const struct redirfilter *filter)
+static void put_redirfilter(struct build *build, json_t *device, const struct redirfilter *filter)
 {
     scoped_text struct text rules = {0};
     for (uint32_t i = 0; filter && i < filter->usbdevs.count; i++) {
         const struct redirfilter_usbdev *rule = filter->usbdevs.item[i];
-        unsigned major = 0, minor = 0; /* "2.10" is BCD 0x0210 */
-        bool version = rule->version && sscanf(rule->version, "%x.%x", &major, &minor) >= 1;
-        text_printf(&rules, "%s%s:%s:%s:", i ? "|" : "", rule->usb_class ?: "-1", rule->vendor ?: "-1",
-                    rule->product ?: "-1");
-        if (version)
-            text_printf(&rules, "0x%02X%02X", major, minor < 0x10 && strlen(strchr(rule->version, '.') ?: "") == 2
-                                                        ? minor << 4 : minor);
-        else
-            text_append(&rules, "-1");
-        text_printf(&rules, ":%d", rule->allow == YESNO_YES);
+        text_printf(&rules, "%s%s:%s:%s:%s:%d", i ? "|" : "", rule->usb_class ?: "-1", rule->vendor ?: "-1",
+                    rule->product ?: "-1", redir_version(build, rule->version) ?: "-1", rule->allow == YESNO_YES);
     }
     if (rules.length)
         put_string(device, "filter", text_string(&rules));
@@ -137,7 +131,7 @@ static int build_redirdev(struct build *build, const struct redirdev *redirdev, 
     if (!device)
         return -1;
     put_string(device, "chardev", id);
-    put_redirfilter(device, build->def->redirfilter);
+    put_redirfilter(build, device, build->def->redirfilter);
     device_add(build, device);
     return 0;
 }
@@ -277,7 +271,6 @@ int build_misc(struct build *build, struct error *err)
 #define BUILD_EACH(list, function)                                  \
     for (uint32_t i = 0; status == 0 && i < def->list.count; i++) \
         status = function(build, def->list.item[i], err)
-    BUILD_EACH(hubs, build_hub);
     BUILD_EACH(tpms, build_tpm);
     BUILD_EACH(smartcards, build_smartcard);
     BUILD_EACH(watchdogs, build_watchdog);

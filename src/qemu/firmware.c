@@ -173,6 +173,8 @@ int qemu_firmware_select(struct domain_def *def, const char *root, const char *n
 {
     scoped_arena struct arena *arena = arena_new();
     struct os *os = &def->os;
+    if (os->loader && !*os->loader)
+        os->loader = NULL; /* <loader secure='yes'/> names none */
     bool pflash = os->loader && os->loader_type == LOADER_TYPE_PFLASH;
     bool choose = os->firmware == OS_FIRMWARE_EFI && !os->loader;
     struct qemu_firmware *all;

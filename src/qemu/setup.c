@@ -72,9 +72,23 @@ static const struct {
 };
 #define LIMITS_NEEDED 6 /* QEMU wants the first six even when they are 0 */
 
+char *qemu_disk_qdev(struct arena *arena, const struct disk *disk)
+{
+    const char *alias = disk->info.alias ?: "";
+    switch (disk->bus) {
+    case DISK_BUS_VIRTIO:
+        return arena_printf(arena, "/machine/peripheral/%s/virtio-backend", alias);
+    case DISK_BUS_USB:
+        return arena_printf(arena, "/machine/peripheral/%s/%s.0/legacy[0]", alias, alias);
+    default:
+        return arena_strdup(arena, alias);
+    }
+}
+
 json_t *qemu_throttle_arguments(const struct disk *disk, const struct iotune *tune)
 {
-    json_t *arguments = json_pack("{s:s}", "id", disk->info.alias ?: "");
+    scoped_arena struct arena *arena = arena_new();
+    json_t *arguments = json_pack("{s:s}", "id", qemu_disk_qdev(arena, disk));
     for (size_t i = 0; i < COUNT(limits); i++) {
         uint64_t value = *(const uint64_t *)((const char *)tune + limits[i].offset);
         if (value || i < LIMITS_NEEDED)

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/files.h"
+#include "base/loop.h"
+#include "qemu/command.h"
+#include "qemu/spawn.h"
+
+#define QEMU "/usr/bin/qemu-system-x86_64"
+
+/* Our command line against the one that Debian's libvirtd made of the same XML (tests/golden/argv). */
+
+static char folder[] = "/tmp/godwit-command-XXXXXX";
+static struct qemu_caps_cache *cache;
+static const struct qemu_caps *caps;
+static struct domain_defaults defaults;
+
+static const char *default_emulator(void *owner, enum virt_type type, const char *arch)
+{
+    return QEMU;
+}
+
+static const char *default_machine(void *owner, const char *emulator, enum virt_type type, const char *machine)
+{
+    const struct qemu_machine *found = qemu_caps_machine(caps, machine);
+    return found ? found->name : NULL;
+}
+
+/* Where we differ on purpose; substring of the option that only one of us has. */
+static const struct {
+    const char *guest, *option, *why;
+} differences[] = {
+    {"*", "masterKey0", "the master key serves encrypted disks only"},
+    {"*", "charmonitor", "the monitor is added when the process is started"},
+    {"*", "-netdev", "domxml-to-native writes every interface as a tap"},
+    {"cpu-host-model", "-cpu", "the caller fills in the host's model"},
+    {"memory-odd", "-m ", "libvirt rounds to MiB"},
+    {"memory-odd", "pc.ram", "libvirt rounds to MiB"},
+    {"live-plain", "-m ", "libvirt rounds to MiB"},
+    {"live-plain", "pc.ram", "libvirt rounds to MiB"},
+    {"live-pc", "-m ", "libvirt rounds to MiB"},
+    {"live-pc", "pc.ram", "libvirt rounds to MiB"},
+    {"live-q35", "-m ", "libvirt rounds to MiB"},
+    {"live-q35", "pc.ram", "libvirt rounds to MiB"},
+    {"seed-rhel6-guest", "-m ", "libvirt rounds to MiB"},
+    {"seed-rhel6-guest", "pc.ram", "libvirt rounds to MiB"},
+    {"seed-clock-variable", "-rtc", "the time goes on"},
+    {"interfaces", "\"id\":\"net2\"", "domxml-to-native forgets queues and MTU"},
+    {"interfaces-boot", "\"id\":\"net", "domxml-to-native forgets boot order and ROM"},
+    {"own-addresses", "-nic\"", "domxml-to-native forgets alias and address"},
+    {"own-addresses", "\"id\":\"net0\"", "domxml-to-native forgets alias and address"},
+    {"graphics-vnc", "-vnc", "libvirt's client did not get to see the password"},
+    {"filesystem-9p", "-fsdev", "readonly=on is the spelling that lasts"},
+    {"vsock", "vhostfd", "a descriptor number"},
+};
+
+static bool is_expected(const char *guest, const char *option)
+{
+    for (size_t i = 0; i < COUNT(differences); i++)
+        if ((string_equal(differences[i].guest, "*") || string_equal(differences[i].guest, guest)) &&
+            strstr(option, differences[i].option))
+            return true;
+    return false;
+}
+
+/* --- one option a line, in a form that does not depend on order --- */
+
+struct lines {
+    char *item[512];
+    size_t count;
+};
+
+static int compare_line(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static char *sorted_commas(struct arena *arena, char *value)
+{
+    char *parts[64];
+    size_t count = 0;
+    for (char *part = strtok(value, ","); part && count < COUNT(parts); part = strtok(NULL, ","))
+        parts[count++] = part;
+    qsort(parts, count, sizeof *parts, compare_line);
+    char *joined = "";
+    for (size_t i = 0; i < count; i++)
+        joined = arena_printf(arena, "%s%s%s", joined, i ? "," : "", parts[i]);
+    return joined;
+}
+
+static char *normal(struct arena *arena, const char *line)
+{
+    const char *blank = strchr(line, ' ');
+    json_t *json = blank ? json_loads(blank + 1, 0, NULL) : NULL;
+    char *result = arena_strdup(arena, line);
+    if (json_is_object(json)) {
+        scoped_free char *dump = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
+        result = arena_printf(arena, "%.*s %s", (int)(blank - line), line, dump);
+    } else if (string_starts(line, "-machine ") || string_starts(line, "-chardev ") || string_starts(line, "-boot ") ||
+               string_starts(line, "-cpu ")) {
+        result = arena_printf(arena, "%.*s %s", (int)(blank - line), line,
+                              sorted_commas(arena, arena_strdup(arena, blank + 1)));
+    }
+    json_decref(json);
+    return result;
+}
+
+static void lines_add(struct arena *arena, struct lines *lines, const char *line)
+{
+    assert_true(lines->count < COUNT(lines->item));
+    lines->item[lines->count++] = normal(arena, line);
+}
+
+/* libvirt's -no-acpi and -no-hpet are properties of our -machine. */
+static void lines_golden(struct arena *arena, struct lines *lines, char *text)
+{
+    const char *extra = strstr(text, "\n-no-acpi") ? ",acpi=off" : "";
+    if (strstr(text, "\n-no-hpet"))
+        extra = arena_printf(arena, "%s,hpet=off", extra);
+    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+        *end = '\0';
+        if (string_starts(line, "-machine "))
+            lines_add(arena, lines, arena_printf(arena, "%s%s", line, extra));
+        else if (*line == '-' && !string_equal(line, "-no-acpi") && !string_equal(line, "-no-hpet"))
+            lines_add(arena, lines, line);
+    }
+}
+
+static void lines_ours(struct arena *arena, struct lines *lines, const struct argv *argv)
+{
+    for (size_t i = 1; i < argv->count; i++) {
+        bool value = i + 1 < argv->count && argv->items[i + 1][0] != '-';
+        lines_add(arena, lines, value ? arena_printf(arena, "%s %s", argv->items[i], argv->items[i + 1]) : argv->items[i]);
+        i += value;
+    }
+}
+
+static int report(const char *guest, const struct lines *golden, const struct lines *ours)
+{
+    int wrong = 0;
+    size_t i = 0, j = 0;
+    while (i < golden->count || j < ours->count) {
+        int order = i == golden->count ? 1 : j == ours->count ? -1 : strcmp(golden->item[i], ours->item[j]);
+        const char *line = order <= 0 ? golden->item[i] : ours->item[j];
+        if (order != 0 && !is_expected(guest, line)) {
+            print_error("%s %c %s\n", guest, order < 0 ? '-' : '+', line);
+            wrong++;
+        }
+        i += order <= 0;
+        j += order >= 0;
+    }
+    return wrong;
+}
+
+static struct domain_def *load(struct arena *arena, const char *guest, struct error *err)
+{
+    char *xml = file_read(arena, arena_printf(arena, GOLDEN "/define/%s.in.xml", guest), 1 << 20, NULL, err);
+    return xml ? domain_parse(xml, -1, DOMAIN_PARSE_INACTIVE, &defaults, err) : NULL;
+}
+
+static int check_guest(const char *guest)
+{
+    scoped_arena struct arena *arena = arena_new();
+    struct error err = {0};
+    struct lines *golden = arena_struct(arena, struct lines), *ours = arena_struct(arena, struct lines);
+    char *text = file_read(arena, arena_printf(arena, GOLDEN "/argv/%s.args", guest), 1 << 20, NULL, &err);
+    scoped_domain_def struct domain_def *def = load(arena, guest, &err);
+    const struct qemu_command_options options = {
+        .caps = caps,
+        .channel_dir = arena_printf(arena, "/var/lib/libvirt/qemu/channel/target/domain--1-%s", def ? def->name : ""),
+        .nvram_dir = "/var/lib/libvirt/qemu/nvram",
+        .dry = true,
+    };
+    scoped_qemu_command struct qemu_command command = {0};
+    if (!text || !def || qemu_command_prepare(def, &options, &err) < 0 ||
+        qemu_command_build(&command, def, &options, &err) < 0) {
+        print_error("%s: %s\n", guest, err.message);
+        return 1;
+    }
+    lines_golden(arena, golden, text);
+    lines_ours(arena, ours, command.argv);
+    qsort(golden->item, golden->count, sizeof *golden->item, compare_line);
+    qsort(ours->item, ours->count, sizeof *ours->item, compare_line);
+    return report(guest, golden, ours);
+}
+
+static void libvirt_writes_the_same(void **state)
+{
+    DIR *guests = opendir(GOLDEN "/argv");
+    int wrong = 0, seen = 0;
+    assert_non_null(guests);
+    for (struct dirent *entry; (entry = readdir(guests));) {
+        char *tail = strstr(entry->d_name, ".args");
+        if (!tail)
+            continue;
+        *tail = '\0';
+        wrong += check_guest(entry->d_name);
+        seen++;
+    }
+    closedir(guests);
+    assert_true(seen > 50);
+    assert_int_equal(wrong, 0);
+}
+
+/* --- and QEMU itself takes it --- */
+
+/* Guests that need what a test machine does not have. */
+static const char *const not_startable[] = {
+    "disk-nbd",       "kernel-boot", "seed-disk-block", "seed-disk-lun", "seed-rng-egd", "seed-rhel6-guest", "vsock",
+    "cpu-host-model", "numatune",    "seed-disk-cdrom", "seed-native-args",
+};
+
+static const char *const places[] = {"/var/lib/libvirt/", "/var/log/libvirt/", "/srv/", "/home/", "/tmp/vnc", "/tmp/serial"};
+
+/* The same argument with every path in our own folder, no ports, and no taps. */
+static char *tame(struct arena *arena, const char *option, const char *value)
+{
+    if (string_equal(option, "-vnc"))
+        return arena_printf(arena, "unix:%s/vnc%s", folder, strstr(value, "password=on") ? ",password=on" : "");
+    if (string_equal(option, "-accel"))
+        return "tcg"; /* what KVM can do differs between test machines */
+    if (string_equal(option, "-cpu"))
+        return string_starts(value, "host") ? "max" : arena_strdup(arena, value);
+    if (string_equal(option, "-spice"))
+        return arena_printf(arena, "unix=on,addr=%s/spice,disable-ticketing=on", folder);
+    if (string_equal(option, "-netdev")) {
+        const char *id = strstr(value, "\"id\"");
+        return arena_printf(arena, "{\"type\":\"user\",%s", id);
+    }
+    if (string_equal(option, "-chardev") && strstr(value, "port="))
+        return arena_printf(arena, "null,%.*s", (int)strcspn(strstr(value, "id="), ","), strstr(value, "id="));
+    for (size_t i = 0; i < COUNT(places); i++) {
+        const char *at = strstr(value, places[i]);
+        if (at)
+            return arena_printf(arena, "%.*s%s/%s", (int)(at - value), value, folder, at + 1);
+    }
+    return arena_strdup(arena, value);
+}
+
+static void make_image(const char *node)
+{
+    json_t *json = json_loads(node, 0, NULL);
+    const char *path = json_string_value(json_object_get(json, "filename"));
+    if (path && string_starts(path, folder) && access(path, F_OK) < 0) {
+        scoped_free char *command =
+            string_ends(path, "_VARS.fd") ? xprintf("install -D /usr/share/OVMF/OVMF_VARS_4M.fd '%s'", path)
+                                          : xprintf("install -D '%s/template.%s' '%s'", folder,
+                                                    string_ends(path, "qcow2") ? "qcow2" : "raw", path);
+        assert_int_equal(system(command), 0);
+    }
+    json_decref(json);
+}
+
+static void ignore_event(void *owner, const char *name, json_t *data, int64_t seconds, uint32_t micros)
+{
+}
+
+static void ignore_end(void *owner, const struct error *reason)
+{
+}
+
+static int start_guest(const char *guest)
+{
+    static const struct qmp_callbacks callbacks = {ignore_event, ignore_end};
+    scoped_arena struct arena *arena = arena_new();
+    struct error err = {0};
+    scoped_domain_def struct domain_def *def = load(arena, guest, &err);
+    const struct qemu_command_options options = {
+        .caps = caps, .channel_dir = folder, .nvram_dir = "/var/lib/libvirt/qemu/nvram", .dry = true};
+    scoped_qemu_command struct qemu_command command = {0};
+    if (!def || qemu_command_prepare(def, &options, &err) < 0 || qemu_command_build(&command, def, &options, &err) < 0)
+        return print_error("%s: %s\n", guest, err.message), 1;
+    struct argv *argv = argv_new(arena);
+    for (size_t i = 0; i < command.argv->count; i++) {
+        argv_add(argv, i ? tame(arena, command.argv->items[i - 1], command.argv->items[i]) : command.argv->items[0]);
+        if (i && string_equal(command.argv->items[i - 1], "-blockdev"))
+            make_image(argv->items[i]);
+    }
+    const struct qemu_spawn_options how = {.name = guest,
+                                           .argv = argv,
+                                           .environment = command.environment,
+                                           .monitor_path = arena_printf(arena, "%s/monitor", folder),
+                                           .log_path = arena_printf(arena, "%s/%s.log", folder, guest)};
+    scoped_qemu_spawned struct qemu_spawned vm = {0};
+    if (qemu_spawn(&how, &callbacks, NULL, &vm, &err) < 0 || qemu_handshake(&vm, &how, deadline_ms(30000), &err) < 0 ||
+        qemu_setup(vm.qmp, def, false, deadline_ms(30000), &err) < 0)
+        return print_error("%s: %s\n", guest, err.message), 1;
+    return 0;
+}
+
+static int started_wrong;
+
+static void start_all(void *argument)
+{
+    DIR *guests = opendir(GOLDEN "/argv");
+    for (struct dirent *entry; (entry = readdir(guests));) {
+        char *tail = strstr(entry->d_name, ".args");
+        bool skip = !tail;
+        if (tail)
+            *tail = '\0';
+        for (size_t i = 0; i < COUNT(not_startable); i++)
+            skip = skip || string_equal(entry->d_name, not_startable[i]);
+        if (!skip)
+            started_wrong += start_guest(entry->d_name);
+    }
+    closedir(guests);
+    loop_stop();
+}
+
+static void qemu_starts_with_it(void **state)
+{
+    scoped_free char *command = xprintf("cd '%s' && mkdir -p srv/share var/log/libvirt tmp && truncate -s 1474560 template.raw && "
+                                        "qemu-img create -q -f qcow2 template.qcow2 10M", folder);
+    assert_int_equal(system(command), 0);
+    if (fiber_start("start", start_all, NULL))
+        loop_run();
+    assert_int_equal(started_wrong, 0);
+}
+
+static void probe(void *argument)
+{
+    struct error err = {0};
+    caps = qemu_caps_get(cache, QEMU, deadline_ms(30000), &err);
+    if (!caps)
+        print_error("%s\n", err.message);
+    loop_stop();
+}
+
+static int setup(void **state)
+{
+    cache = mkdtemp(folder) ? qemu_caps_cache_new(folder) : NULL;
+    defaults = (struct domain_defaults){.arch = "x86_64", .emulator = default_emulator, .machine = default_machine};
+    if (fiber_start("probe", probe, NULL))
+        loop_run();
+    return caps ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    scoped_free char *command = xprintf("rm -rf '%s'", folder);
+    qemu_caps_cache_free(cache);
+    return system(command);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(libvirt_writes_the_same),
+        cmocka_unit_test(qemu_starts_with_it),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
