@@ -66,29 +66,6 @@ static int listen_sockets(struct daemon *daemon, const char *directory, struct e
     return options->listen_tcp ? server_listen_tcp(daemon->server, options->listen_tcp, err) : 0;
 }
 
-/* As told, or the firmware's, or one that was made at the first start and kept. */
-static int find_host_uuid(const struct options *options, const char *directory, unsigned char uuid[UUID_SIZE],
-                          struct error *err)
-{
-    if (options->host_uuid)
-        return uuid_parse(options->host_uuid, uuid);
-    if (host_uuid_read("/", uuid))
-        return 0;
-    scoped_arena struct arena *arena = arena_new();
-    const char *path = arena_printf(arena, "%s/host-uuid", directory);
-    char string[UUID_STRING_SIZE];
-    if (access(path, F_OK) == 0) {
-        char *text = file_read(arena, path, 100, NULL, err);
-        if (!text)
-            return -1;
-        text[strcspn(text, "\n")] = '\0';
-        return uuid_parse(text, uuid) == 0 ? 0 : error_set(err, ERR_CONF_SYNTAX, "'%s' holds no UUID", path);
-    }
-    uuid_random(uuid);
-    uuid_format(uuid, string);
-    return file_write_durable(path, string, strlen(string), 0644, err);
-}
-
 static int daemon_start(struct daemon *daemon, struct error *err)
 {
     const struct options *options = daemon->options;
@@ -102,11 +79,11 @@ static int daemon_start(struct daemon *daemon, struct error *err)
         .migration_port_first = options->migration_port_first,
         .migration_port_last = options->migration_port_last,
     };
-    char hostname[HOSTNAME_SIZE];
-    if (!options->hostname && hostname_read(hostname, err) < 0)
-        return -1;
-    driver_options.hostname = options->hostname ? options->hostname : hostname;
-    if (find_host_uuid(options, state, driver_options.host_uuid, err) < 0)
+    scoped_free char *hostname = options->hostname ? xstrdup(options->hostname) : host_hostname();
+    driver_options.hostname = hostname;
+    if (options->host_uuid)
+        uuid_parse(options->host_uuid, driver_options.host_uuid);
+    else if (host_uuid_get(state, driver_options.host_uuid, err) < 0)
         return -1;
     daemon->driver = driver_new(&driver_options, err);
     if (!daemon->driver)
