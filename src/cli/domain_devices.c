@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/domain.h"
+#include "cli/xpath.h"
+#include "rpc/params.h"
+
+static struct document *domain_document(struct invocation *in, const struct wire_domain *dom, unsigned flags,
+                                        struct error *err)
+{
+    const char *xml = domain_xml(in, dom, flags, err);
+    return xml ? document_parse(xml, arena_printf(in->arena, "the XML of domain '%s'", dom->name), err) : NULL;
+}
+
+/* Calls row() for each node of the expression. */
+static int each_node(struct invocation *in, struct document *document, const char *expression,
+                     int (*row)(struct invocation *in, struct document *document, xmlNode *node, void *owner,
+                                struct error *err),
+                     void *owner, struct error *err)
+{
+    xmlXPathObject *found = document_query(document, expression);
+    int result = 0;
+    for (int i = 0; result == 0 && found && found->nodesetval && i < found->nodesetval->nodeNr; i++)
+        result = row(in, document, found->nodesetval->nodeTab[i], owner, err);
+    xmlXPathFreeObject(found);
+    return result;
+}
+
+/* Where a disk's data is, whatever its type. */
+static const char *disk_source(struct arena *arena, struct document *document, xmlNode *disk)
+{
+    const char *type = document_string(arena, document, disk, "@type") ?: "";
+    if (strcmp(type, "network") == 0) {
+        const char *name = document_string(arena, document, disk, "source/@name");
+        return name ?: document_string(arena, document, disk, "source/host/@name");
+    }
+    if (strcmp(type, "volume") == 0) {
+        const char *pool = document_string(arena, document, disk, "source/@pool");
+        return pool ? arena_printf(arena, "%s/%s", pool, document_string(arena, document, disk, "source/@volume") ?: "")
+                    : NULL;
+    }
+    return document_string(arena, document, disk, "source/@file|source/@dev|source/@dir|source/@path|source/@name");
+}
+
+static int disk_row(struct invocation *in, struct document *document, xmlNode *disk, void *owner, struct error *err)
+{
+    table_row(owner, document_string(in->arena, document, disk, "@type"),
+              document_string(in->arena, document, disk, "@device"),
+              document_string(in->arena, document, disk, "target/@dev"), disk_source(in->arena, document, disk));
+    return 0;
+}
+
+static int run_domblklist(struct invocation *in, struct error *err)
+{
+    bool details = option_given(in, "details");
+    const struct column columns[] = {{"type", details ? "Type" : NULL}, {"device", details ? "Device" : NULL},
+                                     {"target", "Target"}, {"source", "Source"}};
+    struct wire_domain dom;
+    if (domain_get(in, &dom, err) < 0)
+        return -1;
+    scoped_document struct document *document =
+        domain_document(in, &dom, option_given(in, "inactive") ? DOMAIN_XML_INACTIVE : 0, err);
+    if (!document)
+        return -1;
+    struct table *table = table_new(in->arena, columns, COUNT(columns));
+    if (each_node(in, document, "/domain/devices/disk", disk_row, table, err) < 0)
+        return -1;
+    table_print(table, in);
+    return 0;
+}
+
+static int interface_row(struct invocation *in, struct document *document, xmlNode *node, void *owner,
+                         struct error *err)
+{
+    table_row(owner, document_string(in->arena, document, node, "target/@dev"),
+              document_string(in->arena, document, node, "@type"),
+              document_string(in->arena, document, node, "source/@network|source/@bridge|source/@dev|source/@name"),
+              document_string(in->arena, document, node, "model/@type"),
+              document_string(in->arena, document, node, "mac/@address"));
+    return 0;
+}
+
+static int run_domiflist(struct invocation *in, struct error *err)
+{
+    static const struct column columns[] = {{"interface", "Interface"}, {"type", "Type"}, {"source", "Source"},
+                                            {"model", "Model"}, {"mac", "MAC"}};
+    struct wire_domain dom;
+    if (domain_get(in, &dom, err) < 0)
+        return -1;
+    scoped_document struct document *document =
+        domain_document(in, &dom, option_given(in, "inactive") ? DOMAIN_XML_INACTIVE : 0, err);
+    if (!document)
+        return -1;
+    struct table *table = table_new(in->arena, columns, COUNT(columns));
+    if (each_node(in, document, "/domain/devices/interface", interface_row, table, err) < 0)
+        return -1;
+    table_print(table, in);
+    return 0;
+}
+
+static char *size_text(struct invocation *in, uint64_t bytes)
+{
+    const char *unit;
+    if (!option_given(in, "human"))
+        return arena_printf(in->arena, "%" PRIu64, bytes);
+    double value = human_size(bytes, &unit);
+    return arena_printf(in->arena, "%-.3f %s", value, unit);
+}
+
+struct blkinfo_list {
+    const struct wire_domain *dom;
+    struct table *table;
+};
+
+static int blkinfo_row(struct invocation *in, struct document *document, xmlNode *disk, void *owner,
+                       struct error *err)
+{
+    struct blkinfo_list *list = owner;
+    const char *target = document_string(in->arena, document, disk, "target/@dev");
+    struct domain_get_block_info_args args = {.dom = *list->dom, .path = target};
+    struct domain_get_block_info_ret ret;
+    struct error local = {0};
+    if (!target)
+        return 0;
+    if (!disk_source(in->arena, document, disk) ||
+        remote_domain_get_block_info(shell_client(in), &args, in->arena, &ret, &local) < 0)
+        table_row(list->table, target, NULL, NULL, NULL); /* an empty drive, or a source that cannot be asked now */
+    else
+        table_row(list->table, target, size_text(in, ret.capacity), size_text(in, ret.allocation),
+                  size_text(in, ret.physical));
+    return 0;
+}
+
+static int blkinfo_all(struct invocation *in, const struct wire_domain *dom, struct error *err)
+{
+    enum cell_kind kind = option_given(in, "human") ? CELL_TEXT : CELL_NUMBER;
+    const struct column columns[] = {{"target", "Target"}, {"capacity", "Capacity", kind},
+                                     {"allocation", "Allocation", kind}, {"physical", "Physical", kind}};
+    scoped_document struct document *document = domain_document(in, dom, 0, err);
+    if (!document)
+        return -1;
+    struct blkinfo_list list = {.dom = dom, .table = table_new(in->arena, columns, COUNT(columns))};
+    if (each_node(in, document, "/domain/devices/disk", blkinfo_row, &list, err) < 0)
+        return -1;
+    table_print(list.table, in);
+    return 0;
+}
+
+static int run_domblkinfo(struct invocation *in, struct error *err)
+{
+    struct domain_get_block_info_args args = {.path = option_text(in, "device")};
+    struct domain_get_block_info_ret ret;
+    if (option_exclusive(in, err, "all", "device", NULL) < 0)
+        return -1;
+    if (!args.path && !option_given(in, "all"))
+        return error_set(err, ERR_INVALID_ARG, "domblkinfo needs a device (see domblklist) or --all");
+    if (domain_get(in, &args.dom, err) < 0)
+        return -1;
+    if (option_given(in, "all"))
+        return blkinfo_all(in, &args.dom, err);
+    if (remote_domain_get_block_info(shell_client(in), &args, in->arena, &ret, err) < 0)
+        return error_wrap(err, "cannot read the size of '%s' of domain '%s'", args.path, args.dom.name);
+    struct record *record = record_new(in->arena);
+    record_add(record, "capacity", "Capacity", size_text(in, ret.capacity), json_integer((json_int_t)ret.capacity));
+    record_add(record, "allocation", "Allocation", size_text(in, ret.allocation),
+               json_integer((json_int_t)ret.allocation));
+    record_add(record, "physical", "Physical", size_text(in, ret.physical), json_integer((json_int_t)ret.physical));
+    record_print(record, in, 16);
+    return 0;
+}
+
+/* The daemon's names, virsh's short ones, and what they mean. */
+static const struct {
+    const char *field, *name, *meaning;
+} block_fields[] = {
+    {DOMAIN_BLOCK_STATS_READ_REQ, "rd_req", "number of read operations"},
+    {DOMAIN_BLOCK_STATS_READ_BYTES, "rd_bytes", "number of bytes read"},
+    {DOMAIN_BLOCK_STATS_WRITE_REQ, "wr_req", "number of write operations"},
+    {DOMAIN_BLOCK_STATS_WRITE_BYTES, "wr_bytes", "number of bytes written"},
+    {DOMAIN_BLOCK_STATS_ERRS, "errs", "error count"},
+    {DOMAIN_BLOCK_STATS_FLUSH_REQ, "flush_operations", "number of flush operations"},
+    {DOMAIN_BLOCK_STATS_READ_TOTAL_TIMES, "rd_total_times", "total duration of reads (ns)"},
+    {DOMAIN_BLOCK_STATS_WRITE_TOTAL_TIMES, "wr_total_times", "total duration of writes (ns)"},
+    {DOMAIN_BLOCK_STATS_FLUSH_TOTAL_TIMES, "flush_total_times", "total duration of flushes (ns)"},
+};
+
+static int run_domblkstat(struct invocation *in, struct error *err)
+{
+    /* "" is every disk together; the first call asks how many values there are */
+    struct domain_block_stats_flags_args args = {.path = option_text(in, "device") ?: "",
+                                                 .flags = TYPED_PARAM_STRING_OKAY};
+    struct domain_block_stats_flags_ret ret;
+    if (domain_get(in, &args.dom, err) < 0)
+        return -1;
+    int result = remote_domain_block_stats_flags(shell_client(in), &args, in->arena, &ret, err);
+    args.nparams = result == 0 ? ret.nparams : 0;
+    if (result < 0 || remote_domain_block_stats_flags(shell_client(in), &args, in->arena, &ret, err) < 0)
+        return error_wrap(err, "cannot read the statistics of the disk '%s' of domain '%s'", args.path, args.dom.name);
+    struct record *record = record_new(in->arena);
+    for (size_t i = 0; i < COUNT(block_fields); i++) {
+        uint64_t value;
+        if (params_get_u64(ret.params, ret.params_count, block_fields[i].field, &value, NULL) <= 0)
+            continue;
+        if (output_is_json(in))
+            record_number(record, block_fields[i].name, NULL, value, NULL);
+        else if (option_given(in, "human"))
+            printf(" %-31s %" PRIu64 "\n", block_fields[i].meaning, value);
+        else
+            printf("%s%s%s %" PRIu64 "\n", args.path, *args.path ? " " : "", block_fields[i].name, value);
+    }
+    if (output_is_json(in))
+        record_print(record, in, 0);
+    return 0;
+}
+
+/* A device by its name on the host as it is; by MAC through the XML. */
+static const char *interface_name(struct invocation *in, const struct wire_domain *dom, const char *word,
+                                  struct error *err)
+{
+    if (strlen(word) != 17 || strspn(word, "0123456789abcdefABCDEF:") != 17)
+        return word;
+    scoped_document struct document *document = domain_document(in, dom, 0, err);
+    if (!document)
+        return NULL;
+    char *lower = arena_strdup(in->arena, word);
+    for (char *c = lower; *c; c++)
+        *c = *c >= 'A' && *c <= 'F' ? *c + 32 : *c;
+    const char *name = document_string(in->arena, document, NULL,
+                                       arena_printf(in->arena, "/domain/devices/interface[mac/@address='%s']/target/@dev",
+                                                    lower));
+    if (!name)
+        error_set(err, ERR_INVALID_ARG, "domain '%s' has no interface with the MAC address %s that has a device on the "
+                  "host; see domiflist", dom->name, word);
+    return name;
+}
+
+static int run_domifstat(struct invocation *in, struct error *err)
+{
+    struct domain_interface_stats_args args = {0};
+    struct domain_interface_stats_ret ret;
+    if (domain_get(in, &args.dom, err) < 0)
+        return -1;
+    args.device = interface_name(in, &args.dom, option_text(in, "interface"), err);
+    if (!args.device)
+        return -1;
+    if (remote_domain_interface_stats(shell_client(in), &args, in->arena, &ret, err) < 0)
+        return error_wrap(err, "cannot read the statistics of the interface '%s' of domain '%s'", args.device,
+                          args.dom.name);
+    const struct {
+        const char *name;
+        int64_t value;
+    } rows[] = {
+        {"rx_bytes", ret.rx_bytes}, {"rx_packets", ret.rx_packets}, {"rx_errs", ret.rx_errs}, {"rx_drop", ret.rx_drop},
+        {"tx_bytes", ret.tx_bytes}, {"tx_packets", ret.tx_packets}, {"tx_errs", ret.tx_errs}, {"tx_drop", ret.tx_drop},
+    };
+    struct record *record = record_new(in->arena);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        if (output_is_json(in))
+            record_signed(record, rows[i].name, NULL, rows[i].value, NULL);
+        else if (rows[i].value >= 0)
+            printf("%s %s %" PRId64 "\n", args.device, rows[i].name, rows[i].value);
+    }
+    if (output_is_json(in))
+        record_print(record, in, 0);
+    return 0;
+}
+
+static const struct command_option domblklist_options[] = {
+    DOMAIN_OPTION,
+    {"inactive", OPTION_BOOL, 0, "those of the definition"},
+    {"details", OPTION_BOOL, 0, "show type and device too"},
+    {0},
+};
+
+static const struct command_option domiflist_options[] = {
+    DOMAIN_OPTION,
+    {"inactive", OPTION_BOOL, 0, "those of the definition"},
+    {0},
+};
+
+static const struct command_option domblkinfo_options[] = {
+    DOMAIN_OPTION,
+    {"device", OPTION_STRING, 0, "target or source of the disk"},
+    {"human", OPTION_BOOL, 0, "sizes with units"},
+    {"all", OPTION_BOOL, 0, "every disk"},
+    {0},
+};
+
+static const struct command_option domblkstat_options[] = {
+    DOMAIN_ACTIVE_OPTION,
+    {"device", OPTION_STRING, 0, "target or source of the disk; without it all disks together"},
+    {"human", OPTION_BOOL, 0, "say what the numbers mean"},
+    {0},
+};
+
+static const struct command_option domifstat_options[] = {
+    DOMAIN_ACTIVE_OPTION,
+    {"interface", OPTION_STRING, OPTION_REQUIRED, "device on the host, or MAC address"},
+    {0},
+};
+
+const struct command device_commands[] = {
+    {"domblkinfo", "monitor", "sizes of a domain's disks", NULL, domblkinfo_options, run_domblkinfo, COMMAND_LISTING},
+    {"domblklist", "monitor", "disks of a domain", NULL, domblklist_options, run_domblklist, COMMAND_LISTING},
+    {"domblkstat", "monitor", "statistics of a domain's disks", NULL, domblkstat_options, run_domblkstat,
+     COMMAND_LISTING},
+    {"domiflist", "monitor", "network interfaces of a domain", NULL, domiflist_options, run_domiflist, COMMAND_LISTING},
+    {"domifstat", "monitor", "statistics of a network interface", NULL, domifstat_options, run_domifstat,
+     COMMAND_LISTING},
+    {0},
+};

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/domain.h"
+#include "cli/values.h"
+
+struct stats_flag {
+    const char *option;
+    unsigned flag;
+};
+
+static const struct stats_flag stats_groups[] = {
+    {"state", DOMAIN_STATS_STATE},         {"cpu-total", DOMAIN_STATS_CPU_TOTAL}, {"balloon", DOMAIN_STATS_BALLOON},
+    {"vcpu", DOMAIN_STATS_VCPU},           {"interface", DOMAIN_STATS_INTERFACE}, {"block", DOMAIN_STATS_BLOCK},
+    {"perf", DOMAIN_STATS_PERF},           {"iothread", DOMAIN_STATS_IOTHREAD},   {"memory", DOMAIN_STATS_MEMORY},
+    {"dirtyrate", DOMAIN_STATS_DIRTYRATE}, {"vm", DOMAIN_STATS_VM},               {0},
+};
+
+static const struct stats_flag stats_filters[] = {
+    {"list-active", CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE},
+    {"list-inactive", CONNECT_GET_ALL_DOMAINS_STATS_INACTIVE},
+    {"list-persistent", CONNECT_GET_ALL_DOMAINS_STATS_PERSISTENT},
+    {"list-transient", CONNECT_GET_ALL_DOMAINS_STATS_TRANSIENT},
+    {"list-running", CONNECT_GET_ALL_DOMAINS_STATS_RUNNING},
+    {"list-paused", CONNECT_GET_ALL_DOMAINS_STATS_PAUSED},
+    {"list-shutoff", CONNECT_GET_ALL_DOMAINS_STATS_SHUTOFF},
+    {"list-other", CONNECT_GET_ALL_DOMAINS_STATS_OTHER},
+    {0},
+};
+
+static const struct stats_flag stats_modes[] = {
+    {"enforce", CONNECT_GET_ALL_DOMAINS_STATS_ENFORCE_STATS},
+    {"backing", CONNECT_GET_ALL_DOMAINS_STATS_BACKING},
+    {"nowait", CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT},
+    {0},
+};
+
+static unsigned stats_flags(const struct invocation *in, const struct stats_flag *rows)
+{
+    unsigned flags = 0;
+    for (; rows->option; rows++)
+        flags |= option_given(in, rows->option) ? rows->flag : 0;
+    return flags;
+}
+
+static int stats_domains(struct invocation *in, struct connect_get_all_domain_stats_args *args, struct error *err)
+{
+    args->doms = arena_new_array(in->arena, in->rest_count, struct wire_domain);
+    for (size_t i = 0; i < in->rest_count; i++)
+        if (domain_find_word(in, in->rest[i], DOMAIN_BY_ANY, &args->doms[args->doms_count++], err) < 0)
+            return -1;
+    return 0;
+}
+
+static int run_domstats(struct invocation *in, struct error *err)
+{
+    struct connect_get_all_domain_stats_args args = {.stats = stats_flags(in, stats_groups),
+                                                     .flags = stats_flags(in, stats_filters)};
+    struct connect_get_all_domain_stats_ret ret;
+    if (in->rest_count && args.flags)
+        return error_set(err, ERR_INVALID_ARG, "domstats takes either domains or --list-... filters");
+    args.flags |= stats_flags(in, stats_modes);
+    if (in->rest_count && stats_domains(in, &args, err) < 0)
+        return -1;
+    if (remote_connect_get_all_domain_stats(shell_client(in), &args, in->arena, &ret, err) < 0)
+        return error_wrap(err, "cannot read the statistics");
+    json_t *rows = json_array();
+    for (uint32_t i = 0; i < ret.ret_stats_count; i++) {
+        const struct wire_domain_stats_record *record = &ret.ret_stats[i];
+        char uuid[UUID_STRING_SIZE];
+        uuid_format(record->dom.uuid, uuid);
+        if (output_is_json(in)) {
+            json_array_append_new(rows, json_pack("{s:s, s:s, s:o}", "domain", record->dom.name, "uuid", uuid, "stats",
+                                                  values_json(record->params, record->params_count)));
+            continue;
+        }
+        printf("%sDomain: '%s'\n", i ? "\n" : "", record->dom.name);
+        for (uint32_t k = 0; k < record->params_count; k++)
+            printf("  %s=%s\n", record->params[k].field, value_text(in->arena, &record->params[k]));
+    }
+    if (output_is_json(in))
+        output_json(json_incref(rows));
+    json_decref(rows);
+    return 0;
+}
+
+static int set_period(struct invocation *in, const struct wire_domain *dom, int32_t period, struct error *err)
+{
+    struct domain_set_memory_stats_period_args args = {.dom = *dom, .period = period};
+    if (domain_affect(in, &args.flags, err) < 0)
+        return -1;
+    if (remote_domain_set_memory_stats_period(shell_client(in), &args, err) < 0)
+        return error_wrap(err, "cannot set how often the balloon of domain '%s' is asked", dom->name);
+    return 0;
+}
+
+static int run_dommemstat(struct invocation *in, struct error *err)
+{
+    static const char *const names[] = { /* by tag */
+        [DOMAIN_MEMORY_STAT_SWAP_IN] = "swap_in", [DOMAIN_MEMORY_STAT_SWAP_OUT] = "swap_out",
+        [DOMAIN_MEMORY_STAT_MAJOR_FAULT] = "major_fault", [DOMAIN_MEMORY_STAT_MINOR_FAULT] = "minor_fault",
+        [DOMAIN_MEMORY_STAT_UNUSED] = "unused", [DOMAIN_MEMORY_STAT_AVAILABLE] = "available",
+        [DOMAIN_MEMORY_STAT_ACTUAL_BALLOON] = "actual", [DOMAIN_MEMORY_STAT_RSS] = "rss",
+        [DOMAIN_MEMORY_STAT_USABLE] = "usable", [DOMAIN_MEMORY_STAT_LAST_UPDATE] = "last_update",
+        [DOMAIN_MEMORY_STAT_DISK_CACHES] = "disk_caches", [DOMAIN_MEMORY_STAT_HUGETLB_PGALLOC] = "hugetlb_pgalloc",
+        [DOMAIN_MEMORY_STAT_HUGETLB_PGFAIL] = "hugetlb_pgfail",
+    };
+    struct domain_memory_stats_args args = {.max_stats = COUNT(names)};
+    struct domain_memory_stats_ret ret;
+    int32_t period;
+    if (domain_get(in, &args.dom, err) < 0)
+        return -1;
+    int given = option_i32(in, "period", 0, &period, err);
+    if (given)
+        return given < 0 ? -1 : set_period(in, &args.dom, period, err);
+    if (remote_domain_memory_stats(shell_client(in), &args, in->arena, &ret, err) < 0)
+        return error_wrap(err, "cannot read the memory statistics of domain '%s'", args.dom.name);
+    struct record *record = record_new(in->arena);
+    for (uint32_t i = 0; i < ret.stats_count; i++) {
+        int tag = ret.stats[i].tag;
+        if (tag < 0 || (size_t)tag >= COUNT(names) || !names[tag])
+            continue;
+        if (output_is_json(in))
+            record_number(record, names[tag], NULL, ret.stats[i].val, NULL);
+        else
+            printf("%s %llu\n", names[tag], (unsigned long long)ret.stats[i].val);
+    }
+    if (output_is_json(in))
+        record_print(record, in, 0);
+    return 0;
+}
+
+static const struct command_option domstats_options[] = {
+    {"state", OPTION_BOOL, 0, "state and its reason"},
+    {"cpu-total", OPTION_BOOL, 0, "time on the host's processors"},
+    {"balloon", OPTION_BOOL, 0, "memory balloon"},
+    {"vcpu", OPTION_BOOL, 0, "virtual processors"},
+    {"interface", OPTION_BOOL, 0, "network interfaces"},
+    {"block", OPTION_BOOL, 0, "disks"},
+    {"perf", OPTION_BOOL, 0, "performance events"},
+    {"iothread", OPTION_BOOL, 0, "I/O threads"},
+    {"memory", OPTION_BOOL, 0, "memory bandwidth"},
+    {"dirtyrate", OPTION_BOOL, 0, "rate at which memory gets dirty"},
+    {"vm", OPTION_BOOL, 0, "what only this hypervisor knows"},
+    {"list-active", OPTION_BOOL, 0, "running domains"},
+    {"list-inactive", OPTION_BOOL, 0, "domains that do not run"},
+    {"list-persistent", OPTION_BOOL, 0, "defined domains"},
+    {"list-transient", OPTION_BOOL, 0, "domains without a definition"},
+    {"list-running", OPTION_BOOL, 0, "domains whose processors run"},
+    {"list-paused", OPTION_BOOL, 0, "paused domains"},
+    {"list-shutoff", OPTION_BOOL, 0, "domains that are shut off"},
+    {"list-other", OPTION_BOOL, 0, "domains in other states"},
+    {"raw", OPTION_BOOL, 0, "print values as they came (they always are)"},
+    {"enforce", OPTION_BOOL, 0, "fail when the daemon does not know a group"},
+    {"backing", OPTION_BOOL, 0, "disks: their backing chains too"},
+    {"nowait", OPTION_BOOL, 0, "only what can be told without waiting for a guest"},
+    {"domain", OPTION_REST, 0, "domains; without any: all", complete_domains},
+    {0},
+};
+
+static const struct command_option dommemstat_options[] = {
+    DOMAIN_ACTIVE_OPTION,
+    {"period", OPTION_NUMBER, OPTION_NAMED, "ask the guest every so many seconds, 0 = never"},
+    DOMAIN_AFFECT_OPTIONS,
+    {0},
+};
+
+const struct command stats_commands[] = {
+    {"dommemstat", "monitor", "memory statistics of a domain", NULL, dommemstat_options, run_dommemstat,
+     COMMAND_LISTING},
+    {"domstats", "monitor", "statistics of many domains at once", "Without group options: every group the daemon knows.",
+     domstats_options, run_domstats, COMMAND_LISTING},
+    {0},
+};

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/domain.h"
+#include "cli/xpath.h"
+
+/* What the expression finds, each on lines of its own; wrapped in one element it is a document. */
+static int print_xpath(struct invocation *in, const char *xml, const char *expression, bool wrap, struct error *err)
+{
+    scoped_document struct document *document = document_parse(xml, "what the daemon sent", err);
+    if (!document)
+        return -1;
+    xmlXPathObject *found = document_query(document, expression);
+    if (!found)
+        return error_set(err, ERR_INVALID_ARG, "'%s' is no XPath expression", expression);
+    int result = 0;
+    if (found->type != XPATH_NODESET) {
+        result = error_set(err, ERR_INVALID_ARG, "the expression '%s' finds a value, not parts of the document", expression);
+    } else {
+        if (wrap)
+            puts("<nodes>");
+        for (int i = 0; found->nodesetval && i < found->nodesetval->nodeNr; i++) {
+            xmlBuffer *buffer = xmlBufferCreate();
+            xmlNodeDump(buffer, document->xml, found->nodesetval->nodeTab[i], wrap ? 1 : 0, 1);
+            printf("%s%s\n", wrap ? "  " : "", (const char *)xmlBufferContent(buffer));
+            xmlBufferFree(buffer);
+        }
+        if (wrap)
+            puts("</nodes>");
+    }
+    xmlXPathFreeObject(found);
+    return result;
+}
+
+static int run_dumpxml(struct invocation *in, struct error *err)
+{
+    static const struct {
+        const char *option;
+        unsigned flag;
+    } rows[] = {
+        {"inactive", DOMAIN_XML_INACTIVE}, {"security-info", DOMAIN_XML_SECURE}, {"update-cpu", DOMAIN_XML_UPDATE_CPU},
+        {"migratable", DOMAIN_XML_MIGRATABLE},
+    };
+    struct wire_domain dom;
+    unsigned flags = 0;
+    for (size_t i = 0; i < COUNT(rows); i++)
+        flags |= option_given(in, rows[i].option) ? rows[i].flag : 0;
+    if (option_given(in, "wrap") && !option_given(in, "xpath"))
+        return error_set(err, ERR_INVALID_ARG, "--wrap is for what --xpath finds");
+    if (domain_get(in, &dom, err) < 0)
+        return -1;
+    const char *xml = domain_xml(in, &dom, flags, err);
+    if (!xml)
+        return -1;
+    if (option_given(in, "xpath"))
+        return print_xpath(in, xml, option_text(in, "xpath"), option_given(in, "wrap"), err);
+    fputs(xml, stdout);
+    return 0;
+}
+
+static const struct command_option dumpxml_options[] = {
+    DOMAIN_OPTION,
+    {"inactive", OPTION_BOOL, 0, "the definition, also of a running domain"},
+    {"security-info", OPTION_BOOL, 0, "with its passwords"},
+    {"update-cpu", OPTION_BOOL, 0, "with the CPU that this host would give"},
+    {"migratable", OPTION_BOOL, 0, "as another host understands it"},
+    {"xpath", OPTION_STRING, OPTION_NAMED, "print only what this XPath expression finds"},
+    {"wrap", OPTION_BOOL, 0, "put what --xpath finds into one element"},
+    {0},
+};
+
+const struct command xml_commands[] = {
+    {"dumpxml", "domain", "print the XML of a domain", NULL, dumpxml_options, run_dumpxml},
+    {0},
+};

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "cli/domain.h"
+#include "rpc/params.h"
+
+/* One migration as the client sees it. */
+struct migration {
+    struct connection *source, *destination; /* destination NULL: the source's daemon does it all (peer to peer) */
+    struct wire_domain dom;
+    const char *peer_uri; /* what a peer-to-peer source connects to; NULL with --direct */
+    unsigned flags;       /* MIGRATE_* */
+    struct params params; /* MIGRATE_PARAM_* */
+    struct arena *arena;
+};
+
+/* Waits until the migration has ended, either way. Client-driven: begin, prepare, perform, finish, confirm, in the
+ * parameters form when both daemons know it, else in the older third form. When a phase fails, the destination is told
+ * to throw the guest away and the source to go on with it; the first error is the one that is given back. */
+int migration_run(struct migration *migration, struct error *err);

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/migrate.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+/* connect-supports-feature numbers (framing.md) */
+enum { FEATURE_P2P = 4, FEATURE_V3 = 6, FEATURE_CHANGE_PROTECTION = 7, FEATURE_OFFLINE = 12, FEATURE_PARAMS = 13 };
+
+struct cookie {
+    uint32_t length;
+    uint8_t *data;
+};
+
+/* What one phase hands to the next. */
+struct phases {
+    struct migration *migration;
+    bool params_form;
+    unsigned protection; /* the flag that the source's own phases get on top */
+    struct cookie cookie;
+    const char *xml; /* of the destination */
+    const char *uri; /* where the guest's state goes; NULL until prepare */
+};
+
+static const char *param_string(const struct migration *migration, const char *name)
+{
+    const char *value = NULL;
+    params_get_string(migration->params.items, migration->params.count, name, &value, NULL);
+    return value;
+}
+
+static uint64_t param_bandwidth(const struct migration *migration)
+{
+    uint64_t value = 0;
+    params_get_u64(migration->params.items, migration->params.count, MIGRATE_PARAM_BANDWIDTH, &value, NULL);
+    return value;
+}
+
+static void replace_param(struct migration *migration, const char *name, const char *value)
+{
+    for (uint32_t i = 0; i < migration->params.count; i++)
+        if (strcmp(migration->params.items[i].field, name) == 0) {
+            migration->params.items[i].value.s = value;
+            return;
+        }
+    params_add_string(&migration->params, name, value);
+}
+
+static int phase_begin(struct phases *phases, struct error *err)
+{
+    struct migration *migration = phases->migration;
+    struct client *client = migration->source->client;
+    unsigned flags = migration->flags | phases->protection;
+    if (phases->params_form) {
+        struct domain_migrate_begin3_params_args args = {.dom = migration->dom, .params = migration->params.items,
+                                                         .params_count = migration->params.count, .flags = flags};
+        struct domain_migrate_begin3_params_ret ret;
+        if (remote_domain_migrate_begin3_params(client, &args, migration->arena, &ret, err) < 0)
+            return -1;
+        phases->cookie = (struct cookie){ret.cookie_out_length, ret.cookie_out};
+        phases->xml = ret.xml;
+        return 0;
+    }
+    struct domain_migrate_begin3_args args = {
+        .dom = migration->dom, .xmlin = param_string(migration, MIGRATE_PARAM_DEST_XML), .flags = flags,
+        .dname = param_string(migration, MIGRATE_PARAM_DEST_NAME), .resource = param_bandwidth(migration),
+    };
+    struct domain_migrate_begin3_ret ret;
+    if (remote_domain_migrate_begin3(client, &args, migration->arena, &ret, err) < 0)
+        return -1;
+    phases->cookie = (struct cookie){ret.cookie_out_length, ret.cookie_out};
+    phases->xml = ret.xml;
+    return 0;
+}
+
+/* A guest that is paused now stays so on the destination. */
+static int keep_paused(struct phases *phases, struct error *err)
+{
+    struct domain_get_state_args args = {.dom = phases->migration->dom};
+    struct domain_get_state_ret ret;
+    if (remote_domain_get_state(phases->migration->source->client, &args, phases->migration->arena, &ret, err) < 0)
+        return error_wrap(err, "cannot read the state of the domain");
+    if (ret.state == DOMAIN_PAUSED)
+        phases->migration->flags |= MIGRATE_PAUSED;
+    return 0;
+}
+
+/* These concern the sending side only; old destinations refuse them. */
+static unsigned destination_flags(const struct migration *migration)
+{
+    return migration->flags & ~(unsigned)(MIGRATE_ABORT_ON_ERROR | MIGRATE_AUTO_CONVERGE);
+}
+
+static int phase_prepare(struct phases *phases, struct error *err)
+{
+    struct migration *migration = phases->migration;
+    struct client *client = migration->destination->client;
+    const char *given = param_string(migration, MIGRATE_PARAM_URI), *chosen;
+    struct cookie in = phases->cookie;
+    if (phases->params_form) {
+        replace_param(migration, MIGRATE_PARAM_DEST_XML, phases->xml);
+        struct domain_migrate_prepare3_params_args args = {
+            .params = migration->params.items, .params_count = migration->params.count, .cookie_in = in.data,
+            .cookie_in_length = in.length, .flags = destination_flags(migration),
+        };
+        struct domain_migrate_prepare3_params_ret ret;
+        if (remote_domain_migrate_prepare3_params(client, &args, migration->arena, &ret, err) < 0)
+            return -1;
+        phases->cookie = (struct cookie){ret.cookie_out_length, ret.cookie_out};
+        chosen = ret.uri_out;
+    } else {
+        struct domain_migrate_prepare3_args args = {
+            .cookie_in = in.data, .cookie_in_length = in.length, .uri_in = given,
+            .flags = destination_flags(migration), .dname = param_string(migration, MIGRATE_PARAM_DEST_NAME),
+            .resource = param_bandwidth(migration), .dom_xml = phases->xml,
+        };
+        struct domain_migrate_prepare3_ret ret;
+        if (remote_domain_migrate_prepare3(client, &args, migration->arena, &ret, err) < 0)
+            return -1;
+        phases->cookie = (struct cookie){ret.cookie_out_length, ret.cookie_out};
+        chosen = ret.uri_out;
+    }
+    phases->uri = chosen ? chosen : given;
+    if (chosen && phases->params_form)
+        replace_param(migration, MIGRATE_PARAM_URI, chosen);
+    return 0;
+}
+
+static int phase_perform(struct phases *phases, struct error *err)
+{
+    struct migration *migration = phases->migration;
+    struct client *client = migration->source->client;
+    unsigned flags = migration->flags | phases->protection;
+    struct cookie in = phases->cookie;
+    if (phases->params_form) {
+        struct domain_migrate_perform3_params_args args = {
+            .dom = migration->dom, .params = migration->params.items, .params_count = migration->params.count,
+            .cookie_in = in.data, .cookie_in_length = in.length, .flags = flags,
+        };
+        struct domain_migrate_perform3_params_ret ret;
+        if (remote_domain_migrate_perform3_params(client, &args, migration->arena, &ret, err) < 0)
+            return -1;
+        phases->cookie = (struct cookie){ret.cookie_out_length, ret.cookie_out};
+        return 0;
+    }
+    struct domain_migrate_perform3_args args = {
+        .dom = migration->dom, .cookie_in = in.data, .cookie_in_length = in.length, .uri = phases->uri, .flags = flags,
+        .dname = param_string(migration, MIGRATE_PARAM_DEST_NAME), .resource = param_bandwidth(migration),
+    };
+    struct domain_migrate_perform3_ret ret;
+    if (remote_domain_migrate_perform3(client, &args, migration->arena, &ret, err) < 0)
+        return -1;
+    phases->cookie = (struct cookie){ret.cookie_out_length, ret.cookie_out};
+    return 0;
+}
+
+static int phase_finish(struct phases *phases, bool cancelled, struct error *err)
+{
+    struct migration *migration = phases->migration;
+    struct client *client = migration->destination->client;
+    const char *name = param_string(migration, MIGRATE_PARAM_DEST_NAME) ?: migration->dom.name;
+    struct cookie in = phases->cookie;
+    phases->cookie = (struct cookie){0};
+    if (phases->params_form) {
+        replace_param(migration, MIGRATE_PARAM_DEST_NAME, name);
+        struct domain_migrate_finish3_params_args args = {
+            .params = migration->params.items, .params_count = migration->params.count, .cookie_in = in.data,
+            .cookie_in_length = in.length, .flags = destination_flags(migration), .cancelled = cancelled,
+        };
+        struct domain_migrate_finish3_params_ret ret;
+        if (remote_domain_migrate_finish3_params(client, &args, migration->arena, &ret, err) < 0)
+            return -1;
+        phases->cookie = (struct cookie){ret.cookie_out_length, ret.cookie_out};
+        return 0;
+    }
+    struct domain_migrate_finish3_args args = {
+        .dname = name, .cookie_in = in.data, .cookie_in_length = in.length, .uri = phases->uri,
+        .flags = destination_flags(migration), .cancelled = cancelled,
+    };
+    struct domain_migrate_finish3_ret ret;
+    if (remote_domain_migrate_finish3(client, &args, migration->arena, &ret, err) < 0)
+        return -1;
+    phases->cookie = (struct cookie){ret.cookie_out_length, ret.cookie_out};
+    return 0;
+}
+
+static int phase_confirm(struct phases *phases, bool cancelled, struct error *err)
+{
+    struct migration *migration = phases->migration;
+    struct client *client = migration->source->client;
+    unsigned flags = migration->flags | phases->protection;
+    struct cookie in = phases->cookie;
+    if (phases->params_form) {
+        struct domain_migrate_confirm3_params_args args = {
+            .dom = migration->dom, .params = migration->params.items, .params_count = migration->params.count,
+            .cookie_in = in.data, .cookie_in_length = in.length, .flags = flags, .cancelled = cancelled,
+        };
+        return remote_domain_migrate_confirm3_params(client, &args, err);
+    }
+    struct domain_migrate_confirm3_args args = {.dom = migration->dom, .cookie_in = in.data,
+                                                .cookie_in_length = in.length, .flags = flags, .cancelled = cancelled};
+    return remote_domain_migrate_confirm3(client, &args, err);
+}
+
+/* From prepare on. The rule is that nobody may be left believing that the guest runs on both sides or on none: an error
+ * goes on to the phases that clean up, and the first one is reported. */
+static int after_begin(struct phases *phases, struct error *err)
+{
+    struct error later = {0};
+    if (keep_paused(phases, err) < 0 || phase_prepare(phases, err) < 0) {
+        error_wrap(err, "the destination cannot take the domain");
+        phases->cookie = (struct cookie){0};
+        if (phases->protection) /* begin made the source hold the domain */
+            phase_confirm(phases, true, &later);
+        return -1;
+    }
+    bool offline = phases->migration->flags & MIGRATE_OFFLINE, performed = true;
+    if (!phases->uri && !offline) {
+        performed = false;
+        error_set(err, ERR_INTERNAL_ERROR, "the destination named no address for the guest's state; give --migrateuri");
+    } else if (!offline && phase_perform(phases, err) < 0) {
+        performed = false;
+        error_wrap(err, "the source could not send the domain");
+    }
+    bool source_knows = !performed && phases->uri; /* perform itself put the source right */
+    if (!performed)
+        phases->cookie = (struct cookie){0};
+    bool finished = phase_finish(phases, !performed, performed ? err : &later) == 0;
+    if (performed && !finished)
+        error_wrap(err, "the destination could not finish the migration");
+    bool arrived = performed && finished;
+    if (!source_knows && phase_confirm(phases, !arrived, arrived ? err : &later) < 0 && arrived)
+        return error_wrap(err, "the domain runs on the destination, but the source could not let go of it");
+    return arrived ? 0 : -1;
+}
+
+static int check_features(struct migration *migration, bool *params_form, struct error *err)
+{
+    struct connection *source = migration->source, *destination = migration->destination;
+    bool third = connection_supports(source, FEATURE_V3) && connection_supports(destination, FEATURE_V3);
+    *params_form = connection_supports(source, FEATURE_PARAMS) && connection_supports(destination, FEATURE_PARAMS);
+    if (!third && !*params_form)
+        return error_set(err, ERR_OPERATION_UNSUPPORTED, "'%s' or '%s' does not know the third form of the migration "
+                         "protocol", source->uri, destination->uri);
+    if ((migration->flags & MIGRATE_OFFLINE) &&
+        !(connection_supports(source, FEATURE_OFFLINE) && connection_supports(destination, FEATURE_OFFLINE)))
+        return error_set(err, ERR_OPERATION_UNSUPPORTED, "--offline: '%s' or '%s' cannot migrate a definition alone",
+                         source->uri, destination->uri);
+    static const char *const old_params[] = {MIGRATE_PARAM_URI, MIGRATE_PARAM_DEST_NAME, MIGRATE_PARAM_DEST_XML,
+                                             MIGRATE_PARAM_BANDWIDTH};
+    for (uint32_t i = 0; !*params_form && i < migration->params.count; i++) {
+        bool known = false;
+        for (size_t k = 0; k < COUNT(old_params); k++)
+            known |= strcmp(migration->params.items[i].field, old_params[k]) == 0;
+        if (!known)
+            return error_set(err, ERR_ARGUMENT_UNSUPPORTED, "'%s' or '%s' is too old for the migration parameter '%s'",
+                             source->uri, destination->uri, migration->params.items[i].field);
+    }
+    return 0;
+}
+
+static int run_by_source(struct migration *migration, struct error *err)
+{
+    struct domain_migrate_perform3_params_args args = {
+        .dom = migration->dom, .dconnuri = migration->peer_uri, .params = migration->params.items,
+        .params_count = migration->params.count, .flags = migration->flags,
+    };
+    struct domain_migrate_perform3_params_ret ret;
+    struct connection *source = migration->source;
+    if (!connection_supports(source, FEATURE_P2P) && (migration->flags & MIGRATE_PEER2PEER))
+        return error_set(err, ERR_OPERATION_UNSUPPORTED, "'%s' cannot migrate peer to peer", source->uri);
+    if (connection_supports(source, FEATURE_PARAMS))
+        return remote_domain_migrate_perform3_params(source->client, &args, migration->arena, &ret, err);
+    struct domain_migrate_perform3_args old = {
+        .dom = migration->dom, .xmlin = param_string(migration, MIGRATE_PARAM_DEST_XML), .dconnuri = migration->peer_uri,
+        .uri = param_string(migration, MIGRATE_PARAM_URI), .flags = migration->flags,
+        .dname = param_string(migration, MIGRATE_PARAM_DEST_NAME), .resource = param_bandwidth(migration),
+    };
+    struct domain_migrate_perform3_ret old_ret;
+    return remote_domain_migrate_perform3(source->client, &old, migration->arena, &old_ret, err);
+}
+
+int migration_run(struct migration *migration, struct error *err)
+{
+    if (!migration->destination)
+        return run_by_source(migration, err);
+    struct phases phases = {.migration = migration};
+    if (check_features(migration, &phases.params_form, err) < 0)
+        return -1;
+    if (!(migration->flags & MIGRATE_CHANGE_PROTECTION) &&
+        connection_supports(migration->source, FEATURE_CHANGE_PROTECTION))
+        phases.protection = MIGRATE_CHANGE_PROTECTION;
+    if (phase_begin(&phases, err) < 0)
+        return error_wrap(err, "the source cannot begin");
+    return after_begin(&phases, err);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cli/command.h"
+
+/* What a command prints goes through here, so that it exists as a table and as JSON alike. */
+
+enum output_format { OUTPUT_TABLE, OUTPUT_JSON };
+
+/* 0 or -1 with the allowed words. */
+int output_parse(const char *word, enum output_format *format, struct error *err);
+/* What this invocation was asked for. */
+bool output_is_json(const struct invocation *in);
+
+/* Only when not --quiet: banners, headings, "Domain ... started". */
+void output_note(const struct invocation *in, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A message on stderr (and in the log): "error: ...". */
+void output_error(struct shell *shell, const struct error *err);
+void output_warning(struct shell *shell, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Prints the value as indented JSON and releases it. */
+void output_json(json_t *value);
+
+/* How a cell's text becomes JSON: "-" and "" of a number are null. */
+enum cell_kind { CELL_TEXT, CELL_NUMBER, CELL_YES_NO };
+
+struct column {
+    const char *key;   /* in JSON */
+    const char *title; /* in the table; NULL = JSON only */
+    enum cell_kind kind;
+};
+
+/* Rows of cells under titles, aligned by terminal columns. */
+struct table;
+struct table *table_new(struct arena *arena, const struct column *columns, size_t count);
+/* Adds a row: as many strings as there are columns; they are copied. NULL = "-" or null. */
+void table_row(struct table *table, ...);
+/* The table, then nothing; or a JSON array of objects. --quiet leaves the heading out. */
+void table_print(const struct table *table, const struct invocation *in);
+
+/* Facts about one thing: "Label:   value" lines, or one JSON object. */
+struct record;
+struct record *record_new(struct arena *arena);
+/* value NULL: "-" or null. unit (may be NULL) follows the value in the lines. */
+void record_text(struct record *record, const char *key, const char *label, const char *value);
+void record_number(struct record *record, const char *key, const char *label, uint64_t value, const char *unit);
+void record_signed(struct record *record, const char *key, const char *label, int64_t value, const char *unit);
+/* Ready text for people, a number or text for JSON. Takes the JSON value over. label NULL: JSON only. */
+void record_add(struct record *record, const char *key, const char *label, const char *text, json_t *json);
+/* Lines with values in column `width` (0: as the longest label asks). */
+void record_print(const struct record *record, const struct invocation *in, size_t width);
+/* The JSON object, for a list of records; the caller owns it. Either this or record_print(), once. */
+json_t *record_json(const struct record *record);
+
+/* Bytes as people read them: the value, and its unit in *unit ("B", "KiB", ...). */
+double human_size(uint64_t bytes, const char **unit);
