@@ -18,6 +18,10 @@ static ELEMENT(chardev_end, chardev_end);
 /* Everything but @type, which every user puts first. */
 static const struct field chardev_body_fields[] = {
     FIELD_LIST(chardev_source, ends, "source", chardev_end, TYPE_IS(TYPE(UDP))),
+    FIELD_HIDDEN(chardev_source, host, TYPE_IS(TYPE(UDP))),
+    FIELD_HIDDEN(chardev_source, service, TYPE_IS(TYPE(UDP))),
+    FIELD_HIDDEN(chardev_source, bind_host, TYPE_IS(TYPE(UDP))),
+    FIELD_HIDDEN(chardev_source, bind_service, TYPE_IS(TYPE(UDP))),
     FIELD_ENUM(chardev_source, mode, "source/@mode", chardev_mode, TYPE_IS(TYPE(TCP) | TYPE(UNIX))),
     FIELD_STR(chardev_source, path, "source/@path", TYPE_IS(TYPE(PTY)), .flags = LIVE),
     FIELD_STR(chardev_source, path, "source/@path", TYPE_IS(TYPE(DEV) | TYPE(FILE) | TYPE(PIPE) | TYPE(UNIX))),

@@ -37,15 +37,10 @@ struct domain_def *domain_parse(const char *xml, long length, unsigned flags, co
     scope_cleanup(doc_scope) xmlDoc *doc = xml_read(xml, length < 0 ? strlen(xml) : (size_t)length, "domain", err);
     if (!doc)
         return NULL;
-    struct arena *arena = arena_new();
-    struct domain_def *def = arena_struct(arena, struct domain_def);
-    def->arena = arena;
-    def->references = 1;
-    if (def_fill(def, xmlDocGetRootElement(doc), flags, defaults, err) < 0) {
-        domain_def_free(def);
-        return NULL;
-    }
-    return def;
+    scoped_arena struct arena *scratch = arena_new();
+    struct domain_def *def = arena_struct(scratch, struct domain_def);
+    def->arena = scratch;
+    return def_fill(def, xmlDocGetRootElement(doc), flags, defaults, err) < 0 ? NULL : domain_edit(def);
 }
 
 struct domain_def *domain_def_ref(struct domain_def *def)
@@ -77,8 +72,11 @@ char *domain_format(const struct domain_def *def, unsigned flags)
 
 struct domain_def *domain_edit(const struct domain_def *def)
 {
-    scoped_free char *xml = domain_format(def, DOMAIN_FORMAT_STATUS);
-    return domain_parse(xml, -1, DOMAIN_PARSE_BARE, NULL, NULL);
+    struct arena *arena = arena_new();
+    struct domain_def *copy = xml_clone(arena, &domain_element, def);
+    copy->arena = arena;
+    copy->references = 1;
+    return copy;
 }
 
 int domain_abi_check(const struct domain_def *src, const struct domain_def *dst, struct error *err)

@@ -243,6 +243,8 @@ static void fields_format(struct writer *writer, const struct element *element, 
             uint32_t count;
         } *list = member;
         switch ((enum field_kind)field->kind) {
+        case FIELD_KIND_HIDDEN:
+            break;
         case FIELD_KIND_MERGE:
             fields_format(writer, field->element, member);
             break;

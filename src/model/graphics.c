@@ -89,7 +89,7 @@ static void listens_complete(struct graphics *graphics, struct parse *parse)
     if (first->type == LISTEN_TYPE_ADDRESS && !first->address && graphics->listen && *graphics->listen)
         first->address = graphics->listen;
     graphics->listen = first->type == LISTEN_TYPE_ADDRESS || first->type == LISTEN_TYPE_NETWORK ? first->address : NULL;
-    graphics->socket = first->type == LISTEN_TYPE_SOCKET ? first->socket : NULL;
+    graphics->socket = first->type == LISTEN_TYPE_SOCKET && graphics->type == GRAPHICS_TYPE_VNC ? first->socket : NULL;
 }
 
 static int graphics_parsed(void *part, struct parse *parse)

@@ -125,29 +125,36 @@ static const char *path_after(const char *path, const struct place *place)
 {
     if (place->group_length == 0)
         return path;
-    if (strncmp(path, place->group, place->group_length) != 0 || path[place->group_length] != '/')
+    if (*path != *place->group || strncmp(path, place->group, place->group_length) != 0 || path[place->group_length] != '/')
         return NULL;
     return path + place->group_length + 1;
 }
 
-static bool node_named(const xmlNode *node, const char *name, size_t length)
+/* The rest of path behind the node's name: "" or "/...". NULL when path begins with another name. */
+static const char *node_match(const xmlNode *node, const char *path)
 {
     const char *own = (const char *)node->name;
     if (node->ns) {
-        if (!node->ns->href || strcmp((const char *)node->ns->href, QEMU_NAMESPACE) != 0 || length < 5 ||
-            memcmp(name, "qemu:", 5) != 0)
-            return false;
-        name += 5;
-        length -= 5;
+        if (!node->ns->href || strcmp((const char *)node->ns->href, QEMU_NAMESPACE) != 0 ||
+            strncmp(path, "qemu:", 5) != 0)
+            return NULL;
+        path += 5;
     }
-    return strncmp(own, name, length) == 0 && own[length] == '\0';
+    while (*own && *own == *path)
+        own++, path++;
+    return *own == '\0' && (*path == '\0' || *path == '/') ? path : NULL;
+}
+
+static const char *attribute_value(const xmlAttr *attr)
+{
+    return attr->children && attr->children->content ? (const char *)attr->children->content : "";
 }
 
 static const char *attribute_get(const xmlNode *node, const char *name)
 {
     for (const xmlAttr *attr = node->properties; attr; attr = attr->next)
-        if (!attr->ns && strcmp((const char *)attr->name, name) == 0)
-            return attr->children && attr->children->content ? (const char *)attr->children->content : "";
+        if (!attr->ns && *attr->name == (unsigned char)*name && strcmp((const char *)attr->name, name) == 0)
+            return attribute_value(attr);
     return NULL;
 }
 
@@ -202,8 +209,7 @@ static int extra_add(struct parse *parse, const struct place *place, const struc
         const char *prefix = attr->ns ? (const char *)attr->ns->prefix : NULL;
         extra->name = prefix ? arena_printf(parse->arena, "%s:%s", prefix, (const char *)attr->name)
                              : arena_strdup(parse->arena, (const char *)attr->name);
-        extra->text = arena_strdup(parse->arena, attr->children && attr->children->content
-                                                     ? (const char *)attr->children->content : "");
+        extra->text = arena_strdup(parse->arena, attribute_value(attr));
     } else {
         extra->text = node_dump(parse, node);
     }
@@ -231,7 +237,7 @@ static int leaf_parse(struct parse *parse, const struct field *field, void *part
 }
 
 /* Reads the attributes that the table's fields name at this place, in the table's order: what a WHEN looks at is in
- * before it is asked. Counts those that were found, fitting or not. */
+ * before it is asked. */
 static int attributes_parse(struct parse *parse, const struct element *element, void *part, const struct place *place,
                             xmlNode *node)
 {
@@ -289,13 +295,13 @@ static void child_find(const struct element *element, void *part, const struct p
         const char *rest = path_after(field->path, place);
         if (!rest || *rest == '@' || *rest == '.')
             continue;
-        size_t length = strcspn(rest, "/");
-        if (!node_named(child, rest, length))
+        const char *behind = node_match(child, rest);
+        if (!behind)
             continue;
         match->last = field;
-        if (rest[length] == '/') {
+        if (*behind == '/') {
             match->group = field->path;
-            match->group_length = (size_t)(rest - field->path) + length;
+            match->group_length = (size_t)(behind - field->path);
         } else if (!match->field && field_holds(field, part)) {
             match->field = field;
             match->part = part;
@@ -335,6 +341,19 @@ static int part_parse(struct parse *parse, const struct field *field, void *part
     return xml_parse(parse, field->element, own, child);
 }
 
+/* The field behind which an unknown first child is written: the last one of the attributes. */
+static const struct field *first_after(const struct place *place)
+{
+    const struct field *after = NULL;
+    for (const struct field *field = place->element->fields;
+         field < place->element->fields + place->element->count; field++) {
+        const char *rest = field->path ? path_after(field->path, place) : NULL;
+        if (rest && (*rest == '@' || *rest == '.'))
+            after = field;
+    }
+    return after;
+}
+
 static int node_parse(struct parse *parse, const struct place *place, xmlNode *node);
 
 static int child_parse(struct parse *parse, const struct place *place, xmlNode *child, const struct field **after)
@@ -342,7 +361,7 @@ static int child_parse(struct parse *parse, const struct place *place, xmlNode *
     struct child_match match = {0};
     child_find(place->element, place->part, place, child, &match);
     if (!match.last)
-        return extra_add(parse, place, *after, child, NULL);
+        return extra_add(parse, place, *after ? *after : first_after(place), child, NULL);
     *after = match.last;
     if (match.field && match.field->flags & LIVE && parse->flags & PARSE_INACTIVE)
         return 0;
@@ -359,22 +378,9 @@ static int child_parse(struct parse *parse, const struct place *place, xmlNode *
     return node_parse(parse, &inside, child);
 }
 
-/* The field behind which an unknown first child is written: the last one of the attributes. */
-static const struct field *first_after(const struct place *place)
-{
-    const struct field *after = NULL;
-    for (const struct field *field = place->element->fields;
-         field < place->element->fields + place->element->count; field++) {
-        const char *rest = field->path ? path_after(field->path, place) : NULL;
-        if (rest && (*rest == '@' || *rest == '.'))
-            after = field;
-    }
-    return after;
-}
-
 static int node_parse(struct parse *parse, const struct place *place, xmlNode *node)
 {
-    if (attributes_parse(parse, place->element, place->part, place, node) < 0)
+    if (node->properties && attributes_parse(parse, place->element, place->part, place, node) < 0)
         return -1;
     for (const xmlAttr *attr = node->properties; attr; attr = attr->next) {
         if (!attr->ns && attribute_known(place->element, place->part, place, (const char *)attr->name))
@@ -384,7 +390,7 @@ static int node_parse(struct parse *parse, const struct place *place, xmlNode *n
         if (extra_add(parse, place, NULL, node, attr) < 0)
             return -1;
     }
-    const struct field *after = first_after(place);
+    const struct field *after = NULL;
     for (xmlNode *child = node->children; child; child = child->next)
         if (child->type == XML_ELEMENT_NODE && child_parse(parse, place, child, &after) < 0)
             return -1;

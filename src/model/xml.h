@@ -67,6 +67,9 @@ void xml_escape(struct text *out, const char *value);
 int xml_compare(const struct element *element, const char *name, const void *source, const void *target,
                 struct error *err);
 
+/* A deep copy of the part in one block of the arena. */
+void *xml_clone(struct arena *arena, const struct element *element, const void *part);
+
 /* Appends the paths of all extras below part, one a line. */
 void xml_unknown(const struct element *element, const void *part, struct text *paths);
 
