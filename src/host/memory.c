@@ -140,6 +140,9 @@ const struct page_pool *page_pool_find(const struct page_pools *pools, unsigned 
             return &pools->pools[i];
         text_printf(&sizes, "%s%u", i ? ", " : "", pools->pools[i].size_kib);
     }
+    if (cell == CELL_ALL)
+        return error_null(err, ERR_OPERATION_FAILED, "page size %u KiB is not available (sizes in KiB: %s)", size_kib,
+                          text_string(&sizes));
     return error_null(err, ERR_OPERATION_FAILED, "page size %u KiB is not available on node %d (sizes in KiB: %s)",
                       size_kib, cell, text_string(&sizes));
 }

@@ -104,12 +104,19 @@ static void append_names(struct text *text, const struct cpu_features *features)
         }
 }
 
+/* Bits that say what surrounds a processor (its topology, the system that runs on it), not what it can. */
+static void drop_circumstances(struct cpu_features *features)
+{
+    static const char *const names[] = {"hypervisor", "ht", "osxsave", "ospke"};
+    for (size_t i = 0; i < COUNT(names); i++)
+        cpu_features_remove(features, cpu_feature_find(names[i]));
+}
+
 int cpu_compare(const struct cpu_description *host, const struct cpu_description *wanted, struct text *reason)
 {
     struct cpu_features have = host->features, want = wanted->features;
-    unsigned hypervisor = cpu_feature_find("hypervisor"); /* says where the processor is, not what it can */
-    cpu_features_remove(&have, hypervisor);
-    cpu_features_remove(&want, hypervisor);
+    drop_circumstances(&have);
+    drop_circumstances(&want);
     struct cpu_features missing = cpu_features_minus(&want, &have);
     struct cpu_features extra = cpu_features_minus(&have, &want);
     struct cpu_features refused = cpu_features_common(&have, &wanted->forbidden);
