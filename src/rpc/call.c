@@ -21,6 +21,7 @@ struct running_call {
     struct stream *stream; /* opened by the handler, and the reply has not gone out */
     int out_fds[MESSAGE_FDS_MAX];
     size_t out_fd_count;
+    bool close_after; /* the reply is the last thing the client gets */
 };
 
 struct waiting_call {
@@ -161,6 +162,8 @@ static void call_run(void *argument)
     }
     if (running->stream)
         stream_opened(running->stream, rc < 0 ? &err : NULL);
+    if (running->close_after && call->client->connection)
+        connection_finish(call->client->connection);
     call_finish(running);
 }
 
@@ -308,6 +311,17 @@ void call_cancel_all(struct server_client *client)
         waiting_free(call_take(client));
     for (struct list *link = client->running.next; link != &client->running; link = link->next)
         fiber_cancel(container_of(link, struct running_call, link)->fiber);
+}
+
+bool call_close_after(struct server_client *client)
+{
+    struct fiber *self = fiber_self();
+    for (struct list *link = client->running.next; self && link != &client->running; link = link->next) {
+        struct running_call *running = container_of(link, struct running_call, link);
+        if (running->fiber == self)
+            return running->close_after = true;
+    }
+    return false;
 }
 
 /* -- for handlers -------------------------------------------------------------------------------------------------- */

@@ -86,11 +86,16 @@ static void fail(struct connection *connection, const struct error *reason)
 static void fail_system(struct connection *connection, int errnum, const char *what)
 {
     struct error reason;
-    error_system(&reason, errnum, "%s the peer", what);
+    if (errnum == EPIPE || errnum == ECONNRESET) /* went without reading everything */
+        error_set(&reason, ERR_OPERATION_ABORTED, "the peer has closed the connection");
+    else
+        error_system(&reason, errnum, "%s the peer", what);
     fail(connection, &reason);
 }
 
-__attribute__((format(printf, 2, 3))) static void fail_rpc(struct connection *connection, const char *format, ...)
+/* ERR_OPERATION_ABORTED for an end that is no fault, ERR_RPC for one. */
+__attribute__((format(printf, 3, 4)))
+static void fail_with(struct connection *connection, int code, const char *format, ...)
 {
     struct error reason;
     char text[256];
@@ -98,7 +103,7 @@ __attribute__((format(printf, 2, 3))) static void fail_rpc(struct connection *co
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    error_set(&reason, ERR_RPC, "%s", text);
+    error_set(&reason, code, "%s", text);
     fail(connection, &reason);
 }
 
@@ -237,8 +242,8 @@ void connection_send(struct connection *connection, const struct iovec *parts, i
         return;
     /* checked before the message, so that one large reply to a patient peer always fits */
     if (connection->queued > connection->max_queue) {
-        fail_rpc(connection, "the peer has left %zu bytes unread (at most %zu)", connection->queued,
-                 connection->max_queue);
+        fail_with(connection, ERR_RPC, "the peer has left %zu bytes unread (at most %zu)", connection->queued,
+                  connection->max_queue);
         return;
     }
     ssize_t sent = 0;
@@ -305,7 +310,7 @@ static void writable(struct connection *connection)
     if (connection->failed)
         return;
     if (connection->finishing && list_empty(&connection->queue)) {
-        fail_rpc(connection, "closed");
+        fail_with(connection, ERR_OPERATION_ABORTED, "closed");
         return;
     }
     if (connection->congested && connection->queued < LOW_WATER) {
@@ -352,7 +357,8 @@ int message_end(struct text *out, size_t start, struct error *err)
     size_t length = out->length - start;
     if (length > MESSAGE_MAX) {
         out->length = start;
-        return error_set(err, ERR_RPC, "message of %zu bytes is too large; at most %d can be sent", length, MESSAGE_MAX);
+        return error_set(err, ERR_RPC, "message of %zu bytes is too large; at most %d can be sent", length,
+                         MESSAGE_MAX);
     }
     uint32_t raw = htobe32((uint32_t)length);
     memcpy(out->data + start, &raw, 4);
@@ -393,7 +399,7 @@ static void deliver(struct connection *connection, const uint8_t *data, size_t l
     const struct wire_msg_header *header = &message.header;
     if (header->type < WIRE_MSG_TYPE_CALL || header->type > WIRE_MSG_TYPE_STREAM_HOLE ||
         header->status < WIRE_MSG_STATUS_OK || header->status > WIRE_MSG_STATUS_CONTINUE) {
-        fail_rpc(connection, "message of unknown type %d or status %d", header->type, header->status);
+        fail_with(connection, ERR_RPC, "message of unknown type %d or status %d", header->type, header->status);
         return;
     }
     connection->heard = true;
@@ -423,7 +429,7 @@ static int following_fds(struct connection *connection, const uint8_t *data, siz
     uint32_t count = length < MESSAGE_HEADER_SIZE + 4 ? UINT32_MAX : get_u32(data + MESSAGE_HEADER_SIZE);
     if (count <= MESSAGE_FDS_MAX)
         return (int)count;
-    fail_rpc(connection, "message with an impossible number of descriptors");
+    fail_with(connection, ERR_RPC, "message with an impossible number of descriptors");
     return -1;
 }
 
@@ -435,8 +441,8 @@ static size_t parse(struct connection *connection, const uint8_t *data, size_t a
            !connection->finishing) {
         size_t length = get_u32(data + at);
         if (length < MESSAGE_HEADER_SIZE || length > MESSAGE_MAX) {
-            fail_rpc(connection, "message of %zu bytes; it must have from %d to %d", length, MESSAGE_HEADER_SIZE,
-                     MESSAGE_MAX);
+            fail_with(connection, ERR_RPC, "message of %zu bytes; it must have from %d to %d", length,
+                      MESSAGE_HEADER_SIZE, MESSAGE_MAX);
             break;
         }
         if (available - at < length)
@@ -445,7 +451,8 @@ static size_t parse(struct connection *connection, const uint8_t *data, size_t a
         if (fds < 0 || available - at < length + (size_t)fds)
             break;
         if (connection->fd_count < (size_t)fds) {
-            fail_rpc(connection, "message says that %d descriptors follow; %zu came", fds, connection->fd_count);
+            fail_with(connection, ERR_RPC, "message says that %d descriptors follow; %zu came", fds,
+                      connection->fd_count);
             break;
         }
         deliver(connection, data + at, length, (size_t)fds);
@@ -479,7 +486,7 @@ static void keep_fds(struct connection *connection, struct msghdr *header)
         connection->fd_count += count;
     }
     if (header->msg_flags & MSG_CTRUNC || connection->fd_count > QUEUED_FDS)
-        fail_rpc(connection, "the peer sent more descriptors than messages ask for");
+        fail_with(connection, ERR_RPC, "the peer sent more descriptors than messages ask for");
 }
 
 /* One recvmsg(): the kernel ends it behind a byte that carries descriptors. Returns the bytes, 0 when there is nothing
@@ -502,7 +509,7 @@ static size_t receive(struct connection *connection, uint8_t *to, size_t size)
     if (header.msg_controllen)
         keep_fds(connection, &header);
     if (got == 0)
-        fail_rpc(connection, "the peer has closed the connection");
+        fail_with(connection, ERR_OPERATION_ABORTED, "the peer has closed the connection");
     return connection->failed ? 0 : (size_t)got;
 }
 
@@ -514,7 +521,7 @@ static void keep_rest(struct connection *connection, const uint8_t *rest, size_t
         connection->input = NULL;
         connection->input_length = connection->input_capacity = 0;
         if (connection->fd_count)
-            fail_rpc(connection, "the peer sent descriptors that no message asks for");
+            fail_with(connection, ERR_RPC, "the peer sent descriptors that no message asks for");
         return;
     }
     if (connection->input_capacity < length) { /* only when rest is not in input */
@@ -558,7 +565,7 @@ static void ready(void *owner, int events)
     if (events & UV_WRITABLE && !connection->failed)
         writable(connection);
     if (events & UV_DISCONNECT && !(events & UV_READABLE))
-        fail_rpc(connection, "the peer has closed the connection");
+        fail_with(connection, ERR_OPERATION_ABORTED, "the peer has closed the connection");
     if (events & UV_READABLE && !connection->failed && !connection->free_asked && !connection->finishing &&
         !connection->holds)
         readable(connection);
@@ -633,7 +640,7 @@ static void keepalive_fired(void *owner)
         return;
     }
     if (connection->unanswered >= connection->keepalive_count) {
-        fail_rpc(connection, "the peer has not answered %u keepalive questions", connection->unanswered);
+        fail_with(connection, ERR_RPC, "the peer has not answered %u keepalive questions", connection->unanswered);
         return;
     }
     connection->unanswered++;
@@ -651,7 +658,7 @@ void connection_keepalive(struct connection *connection, uint64_t interval_ms, u
 
 static void flush_limit_reached(void *owner)
 {
-    fail_rpc(owner, "closed; the peer did not read the last messages");
+    fail_with(owner, ERR_RPC, "closed; the peer did not read the last messages");
 }
 
 void connection_finish(struct connection *connection)
@@ -661,7 +668,7 @@ void connection_finish(struct connection *connection)
     connection->finishing = true;
     update_watch(connection);
     if (list_empty(&connection->queue))
-        fail_rpc(connection, "closed");
+        fail_with(connection, ERR_OPERATION_ABORTED, "closed");
     else
         connection->flush_limit = timer_new(FLUSH_TIME_MS, 0, flush_limit_reached, connection);
 }

@@ -31,7 +31,8 @@ struct connection_events {
     void (*message)(void *owner, struct message *message);
     /* Little is queued again after much was: time for the next piece of a stream. */
     void (*drained)(void *owner);
-    /* Once, when the peer closed, broke the rules, fell silent or did not read; connection_free() remains to be done. */
+    /* Once, when the peer closed (ERR_OPERATION_ABORTED), broke the rules, fell silent or did not read;
+     * connection_free() remains to be done. */
     void (*closed)(void *owner, const struct error *reason);
 };
 

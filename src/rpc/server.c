@@ -92,6 +92,7 @@ static void describe_peer(struct server *server, int fd, struct server_peer *pee
     } else {
         /* replies are whole messages: waiting for more to send only costs time; fails harmlessly elsewhere */
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int)); /* hosts die without a word */
     }
     format_address(&address, peer->address, sizeof peer->address);
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/files.h"
+#include "base/log.h"
 #include "rpc/codec.h"
 #include "rpc/server_internal.h"
 
@@ -35,6 +36,10 @@ static void client_closed(void *owner, const struct error *reason)
 {
     struct server_client *client = owner;
     struct error lost;
+    if (reason->code != ERR_OPERATION_ABORTED) {
+        scoped_arena struct arena *arena = arena_new();
+        log_warning("dropped client %s: %s", server_client_describe(client, arena), reason->message);
+    }
     error_set(&lost, ERR_OPERATION_ABORTED, "the client is gone: %s", reason->message);
     client->closed = true;
     streams_lost(&client->streams, &lost);
@@ -80,7 +85,7 @@ void server_client_settle(struct server_client *client)
 
 void server_client_close(struct server_client *client)
 {
-    if (client->connection)
+    if (client->connection && !call_close_after(client))
         connection_finish(client->connection);
 }
 

@@ -49,3 +49,5 @@ void server_client_settle(struct server_client *client);
 void call_arrived(struct server_client *client, struct message *message);
 void call_start_waiting(struct server_client *client);
 void call_cancel_all(struct server_client *client);
+/* When the running fiber is a call of this client: the connection is finished after its reply. Else false. */
+bool call_close_after(struct server_client *client);

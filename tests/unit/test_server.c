@@ -68,6 +68,12 @@ int handle_connect_get_type(struct call *call, struct connect_get_type_ret *ret,
     return 0;
 }
 
+int handle_connect_close(struct call *call, struct error *err)
+{
+    server_client_close(call->client);
+    return 0;
+}
+
 static void download(void *argument)
 {
     struct stream *stream = argument;
@@ -366,6 +372,19 @@ static void server_goes(void)
 static void test_server_goes(void **state)
 {
     run((struct scenario){server_goes});
+}
+
+static void closes(void)
+{
+    struct error err;
+    assert_int_equal(remote_connect_close(client, &err), 0); /* the reply comes before the end */
+    nap(10);
+    assert_true(client_lost);
+}
+
+static void test_close(void **state)
+{
+    run((struct scenario){closes});
 }
 
 static void times_out(void)
@@ -759,6 +778,7 @@ int main(void)
         cmocka_unit_test(test_calls),          cmocka_unit_test(test_readonly),
         cmocka_unit_test(test_many_calls),     cmocka_unit_test(test_client_goes),
         cmocka_unit_test(test_server_goes),    cmocka_unit_test(test_timeout),
+        cmocka_unit_test(test_close),
         cmocka_unit_test(test_events),         cmocka_unit_test(test_descriptors),
         cmocka_unit_test(test_download),       cmocka_unit_test(test_upload),
         cmocka_unit_test(test_console),        cmocka_unit_test(test_too_short),
