@@ -247,7 +247,8 @@ def procedure_row(program, procedure):
         f'    [{procedure.number}] = {{"{procedure.name}", &program_{program.name}, ',
         f"{f'&{procedure.args.c}_type' if procedure.args else 'NULL'}, ",
         f"{f'&{procedure.ret.c}_type' if procedure.ret else 'NULL'},\n     ",
-        f"{procedure.number}, {' | '.join(flags) or '0'}, {sparse}, {flags_offset}, {event_id or '-1'}, {event_class}, ",
+        f"{procedure.number}, {' | '.join(flags) or '0'}, {sparse}, {flags_offset}, {event_id or '-1'}, ",
+        f"{event_class}, ",
         f"{condition(procedure, writes)},\n     ",
         f"{access_rows(procedure, 'acl')}, {access_rows(procedure, 'filter')}}},\n"])
 
@@ -295,8 +296,9 @@ def handlers_source(programs):
                 for owner, item in calls(programs) if owner is program]
         if rows:
             # events may have the highest number: the table must cover every number of the program
-            out.append(f"\nconst struct wire_handler {program.name}_handlers[{max(i.number for i in program.procedures)}"
-                       f" + 1] = {{\n{''.join(rows)}}};\n")
+            highest = max(item.number for item in program.procedures)
+            out.append(f"\nconst struct wire_handler {program.name}_handlers[{highest} + 1] = "
+                       f"{{\n{''.join(rows)}}};\n")
     return "".join(out)
 
 

@@ -203,7 +203,8 @@ static int send_call(struct client *client, const struct pending_call *pending, 
         return -1;
     if (message_end(&out, start, err) < 0)
         return -1;
-    connection_send(client->connection, &(struct iovec){out.data, out.length}, 1, fd_count ? fds->send : NULL, fd_count);
+    connection_send(client->connection, &(struct iovec){out.data, out.length}, 1, fd_count ? fds->send : NULL,
+                    fd_count);
     return 0;
 }
 

@@ -34,8 +34,8 @@ struct client *client_new(int fd, const struct client_events *events, void *owne
 /* Closes. Calls under way fail; streams stay to be freed by their owners. NULL is fine. */
 void client_free(struct client *client);
 
-/* Fails calls that take longer from now on (ERR_OPERATION_TIMEOUT; the reply is dropped when it comes). 0 = wait as long
- * as the connection lives, which is the start. */
+/* Fails calls that take longer from now on (ERR_OPERATION_TIMEOUT; the reply is dropped when it comes). 0 = wait as
+ * long as the connection lives, which is how it starts. */
 void client_set_timeout(struct client *client, uint64_t milliseconds);
 /* Pings the server after so many seconds of silence, gives up after count unanswered ones. interval_s 0 = off. The
  * server must have answered feature 10 with yes. */

@@ -3,14 +3,13 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/arena.h"
-#include "base/list.h"
 #include "base/loop.h"
+#include "rpc/outbox.h"
 #include "wire_tables.h"
 
 #define READ_SIZE     65536  /* on the stack */
@@ -19,14 +18,6 @@
 #define HIGH_WATER    1048576
 #define LOW_WATER     262144 /* congested from the high mark down to here */
 #define FLUSH_TIME_MS 5000   /* connection_finish() */
-
-/* Output that the socket did not take. A descriptor travels as ancillary data of a byte of its own. */
-struct chunk {
-    struct list link;
-    size_t length, sent;
-    int fd; /* -1 = plain bytes */
-    uint8_t data[];
-};
 
 struct connection {
     struct connection_events events;
@@ -41,8 +32,8 @@ struct connection {
     unsigned holds;
     struct timer *resume; /* input is complete messages, and the hold has ended */
 
-    struct list queue;
-    size_t queued, max_queue;
+    struct outbox outbox;
+    size_t max_queue;
     bool congested;
 
     struct timer *keepalive;
@@ -64,7 +55,7 @@ static void update_watch(struct connection *connection)
 {
     bool deaf = connection->holds || connection->finishing;
     int events = deaf && !connection->failed ? UV_DISCONNECT : UV_READABLE;
-    if (!list_empty(&connection->queue) && !connection->failed)
+    if (connection->outbox.bytes && !connection->failed)
         events |= UV_WRITABLE;
     if (connection->told)
         events = 0;
@@ -107,20 +98,6 @@ static void fail_with(struct connection *connection, int code, const char *forma
     fail(connection, &reason);
 }
 
-static struct chunk *first_chunk(struct connection *connection)
-{
-    return container_of(connection->queue.next, struct chunk, link);
-}
-
-static void chunk_free(struct connection *connection, struct chunk *chunk)
-{
-    list_remove(&chunk->link);
-    connection->queued -= sizeof *chunk + chunk->length;
-    if (chunk->fd >= 0)
-        close(chunk->fd);
-    free(chunk);
-}
-
 static void destroy(struct connection *connection)
 {
     watch_free(connection->watch);
@@ -128,8 +105,7 @@ static void destroy(struct connection *connection)
     timer_free(connection->keepalive);
     timer_free(connection->flush_limit);
     close(connection->fd);
-    while (!list_empty(&connection->queue))
-        chunk_free(connection, first_chunk(connection));
+    outbox_finish(&connection->outbox);
     for (size_t i = 0; i < connection->fd_count; i++)
         close(connection->fds[i]);
     free(connection->fds);
@@ -162,102 +138,23 @@ static void tell(struct connection *connection)
 
 /* -- output -------------------------------------------------------------------------------------------------------- */
 
-/* One byte that carries a descriptor, or plain parts. Returns what sendmsg() does. */
-static ssize_t send_now(int fd, const struct iovec *parts, size_t count, int passed)
-{
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct msghdr header = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
-    if (passed >= 0) {
-        memset(&control, 0, sizeof control);
-        header.msg_control = &control;
-        header.msg_controllen = sizeof control.space;
-        struct cmsghdr *item = CMSG_FIRSTHDR(&header);
-        item->cmsg_level = SOL_SOCKET;
-        item->cmsg_type = SCM_RIGHTS;
-        item->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(item), &passed, sizeof passed);
-    }
-    ssize_t sent;
-    do
-        sent = sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
-    return sent;
-}
-
-static struct chunk *chunk_append(struct connection *connection, size_t length, int fd)
-{
-    struct chunk *chunk = xrealloc(NULL, sizeof *chunk + length);
-    chunk->length = length;
-    chunk->sent = 0;
-    chunk->fd = fd;
-    list_append(&connection->queue, &chunk->link);
-    connection->queued += sizeof *chunk + length;
-    if (connection->queued > HIGH_WATER)
-        connection->congested = true;
-    return chunk;
-}
-
-/* Queues the parts but for the first `skip` bytes. */
-static void queue_parts(struct connection *connection, const struct iovec *parts, int count, size_t skip)
-{
-    size_t total = 0;
-    for (int i = 0; i < count; i++)
-        total += parts[i].iov_len;
-    if (total == skip)
-        return;
-    uint8_t *to = chunk_append(connection, total - skip, -1)->data;
-    for (int i = 0; i < count; i++) {
-        size_t passed_over = skip < parts[i].iov_len ? skip : parts[i].iov_len;
-        to = mempcpy(to, (const char *)parts[i].iov_base + passed_over, parts[i].iov_len - passed_over);
-        skip -= passed_over;
-    }
-}
-
-static void send_fd(struct connection *connection, int fd)
-{
-    static const uint8_t nothing = 0;
-    struct iovec part = {(void *)&nothing, 1};
-    if (list_empty(&connection->queue)) {
-        if (send_now(connection->fd, &part, 1, fd) == 1)
-            return;
-        if (errno != EAGAIN && errno != ETOOMANYREFS) {
-            fail_system(connection, errno, "cannot pass a descriptor to");
-            return;
-        }
-    }
-    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (copy < 0)
-        fail_system(connection, errno, "cannot keep a descriptor for");
-    else
-        chunk_append(connection, 1, copy)->data[0] = 0;
-}
-
 void connection_send(struct connection *connection, const struct iovec *parts, int count, const int *fds,
                      size_t fd_count)
 {
     if (connection->failed || connection->finishing)
         return;
     /* checked before the message, so that one large reply to a patient peer always fits */
-    if (connection->queued > connection->max_queue) {
-        fail_with(connection, ERR_RPC, "the peer has left %zu bytes unread (at most %zu)", connection->queued,
+    if (connection->outbox.bytes > connection->max_queue) {
+        fail_with(connection, ERR_RPC, "the peer has left %zu bytes unread (at most %zu)", connection->outbox.bytes,
                   connection->max_queue);
         return;
     }
-    ssize_t sent = 0;
-    if (list_empty(&connection->queue)) {
-        sent = send_now(connection->fd, parts, (size_t)count, -1);
-        if (sent < 0 && errno != EAGAIN) {
-            fail_system(connection, errno, "cannot send to");
-            return;
-        }
-    }
-    queue_parts(connection, parts, count, sent > 0 ? (size_t)sent : 0);
-    for (size_t i = 0; i < fd_count && !connection->failed; i++)
-        send_fd(connection, fds[i]);
-    if (!list_empty(&connection->queue))
+    int errnum = outbox_send(&connection->outbox, parts, count, fds, fd_count);
+    if (errnum)
+        fail_system(connection, errnum, "cannot send to");
+    if (connection->outbox.bytes > HIGH_WATER)
+        connection->congested = true;
+    if (connection->outbox.bytes)
         update_watch(connection);
 }
 
@@ -266,54 +163,18 @@ void connection_send_text(struct connection *connection, const struct text *mess
     connection_send(connection, &(struct iovec){message->data, message->length}, 1, NULL, 0);
 }
 
-/* Takes what was sent from the queue. */
-static void queue_advance(struct connection *connection, size_t sent)
-{
-    while (sent) {
-        struct chunk *chunk = first_chunk(connection);
-        size_t rest = chunk->length - chunk->sent;
-        if (sent < rest) {
-            chunk->sent += sent;
-            return;
-        }
-        sent -= rest;
-        chunk_free(connection, chunk);
-    }
-}
-
-/* Sends one batch: plain chunks together, a descriptor alone. */
-static void flush(struct connection *connection)
-{
-    struct iovec parts[32];
-    size_t count = 0;
-    int passed = -1;
-    for (struct list *link = connection->queue.next; link != &connection->queue && count < COUNT(parts);
-         link = link->next) {
-        struct chunk *chunk = container_of(link, struct chunk, link);
-        if (chunk->fd >= 0 && count)
-            break;
-        parts[count++] = (struct iovec){chunk->data + chunk->sent, chunk->length - chunk->sent};
-        passed = chunk->fd;
-        if (passed >= 0)
-            break;
-    }
-    ssize_t sent = count ? send_now(connection->fd, parts, count, passed) : 0;
-    if (sent < 0 && errno != EAGAIN)
-        fail_system(connection, errno, "cannot send to");
-    if (sent > 0)
-        queue_advance(connection, (size_t)sent);
-}
-
 static void writable(struct connection *connection)
 {
-    flush(connection);
-    if (connection->failed)
+    int errnum = outbox_flush(&connection->outbox);
+    if (errnum) {
+        fail_system(connection, errnum, "cannot send to");
         return;
-    if (connection->finishing && list_empty(&connection->queue)) {
+    }
+    if (connection->finishing && !connection->outbox.bytes) {
         fail_with(connection, ERR_OPERATION_ABORTED, "closed");
         return;
     }
-    if (connection->congested && connection->queued < LOW_WATER) {
+    if (connection->congested && connection->outbox.bytes < LOW_WATER) {
         connection->congested = false;
         connection->events.drained(connection->owner);
     }
@@ -611,7 +472,7 @@ struct connection *connection_new(int fd, const struct connection_events *events
     connection->owner = owner;
     connection->fd = fd;
     connection->max_queue = max_queue;
-    list_init(&connection->queue);
+    outbox_init(&connection->outbox, fd);
     connection->watch = watch_new(fd, UV_READABLE, ready, connection);
     return connection;
 }
@@ -667,7 +528,7 @@ void connection_finish(struct connection *connection)
         return;
     connection->finishing = true;
     update_watch(connection);
-    if (list_empty(&connection->queue))
+    if (!connection->outbox.bytes)
         fail_with(connection, ERR_OPERATION_ABORTED, "closed");
     else
         connection->flush_limit = timer_new(FLUSH_TIME_MS, 0, flush_limit_reached, connection);

@@ -163,7 +163,8 @@ int server_listen_unix(struct server *server, const char *path, mode_t mode, boo
                          path, sizeof address.sun_path - 1);
     memcpy(address.sun_path, path, strlen(path));
     if (lstat(path, &old) == 0 && !S_ISSOCK(old.st_mode))
-        return error_set(err, ERR_OPERATION_FAILED, "cannot listen on '%s': a file that is no socket is in the way", path);
+        return error_set(err, ERR_OPERATION_FAILED, "cannot listen on '%s': a file that is no socket is in the way",
+                         path);
     unlink(path);
     scoped_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)

@@ -10,8 +10,8 @@
 #include "base/fiber.h"
 
 /* A byte stream beside a call, on either side (protocol/framing.md, "Streams"). A call with `stream=` opens it:
- *  - in a server's handler: call_open_stream() (server.h). Hand the stream to a fiber of its own and return 0; it can be
- *    used from then on (sending waits until the call's reply has gone out). When the handler fails after all, the
+ *  - in a server's handler: call_open_stream() (server.h). Hand the stream to a fiber of its own and return 0; it can
+ *    be used from then on (sending waits until the call's reply has gone out). When the handler fails after all, the
  *    stream fails as well.
  *  - in a client: the `stream` parameter of the stub (client_stubs.h).
  * Whoever holds the stream frees it. When the peer is gone every function fails, and stream_free() remains.

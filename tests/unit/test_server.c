@@ -185,7 +185,8 @@ static void lost(void *owner, const struct error *reason)
     client_lost = true;
 }
 
-static const struct server_program programs[] = {{&program_remote, remote_handlers}, {&program_qemu, qemu_handlers}, {0}};
+static const struct server_program programs[] = {
+    {&program_remote, remote_handlers}, {&program_qemu, qemu_handlers}, {0}};
 
 static void start_server(const struct server_options *options)
 {
