@@ -147,7 +147,7 @@ int option_size(const struct invocation *in, const char *name, uint64_t scale, u
     const char *unit = text + digits;
     uint64_t number, factor = scale;
     char *digit_text = arena_strndup(in->arena, text, digits);
-    if (*unit) {
+    if (*unit && digits) {
         static const char letters[] = "bKMGTPE";
         const char *letter = strcasecmp(unit, "bytes") == 0 || strcasecmp(unit, "byte") == 0
                                  ? letters : strcasestr(letters, (char[]){*unit, 0});

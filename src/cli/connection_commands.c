@@ -22,10 +22,7 @@ static int run_connect(struct invocation *in, struct error *err)
 
 static int run_uri(struct invocation *in, struct error *err)
 {
-    struct connect_get_uri_ret ret;
-    if (remote_connect_get_uri(shell_client(in), in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot ask the daemon for its URI");
-    puts(ret.uri);
+    puts(in->shell->connection->uri);
     return 0;
 }
 
@@ -82,7 +79,7 @@ const struct command connection_commands[] = {
     {"connect", "virsh", "connect to a daemon", "Ends the present connection and makes another. Nothing changes when "
      "that fails.", connect_options, run_connect, COMMAND_NO_CONNECTION},
     {"hostname", "host", "name of the daemon's host", NULL, NULL, run_hostname},
-    {"uri", "host", "URI of the daemon, as it sees itself", NULL, NULL, run_uri},
+    {"uri", "host", "URI of the connection", NULL, NULL, run_uri},
     {"version", "host", "versions of the client, the daemon and the hypervisor", NULL, version_options, run_version,
      COMMAND_LISTING},
     {0},

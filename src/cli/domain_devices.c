@@ -199,6 +199,8 @@ static int run_domblkstat(struct invocation *in, struct error *err)
     if (result < 0 || remote_domain_block_stats_flags(shell_client(in), &args, in->arena, &ret, err) < 0)
         return error_wrap(err, "cannot read the statistics of the disk '%s' of domain '%s'", args.path, args.dom.name);
     struct record *record = record_new(in->arena);
+    if (option_given(in, "human") && *args.path)
+        output_note(in, "Device: %s\n", args.path);
     for (size_t i = 0; i < COUNT(block_fields); i++) {
         uint64_t value;
         if (params_get_u64(ret.params, ret.params_count, block_fields[i].field, &value, NULL) <= 0)
@@ -206,9 +208,9 @@ static int run_domblkstat(struct invocation *in, struct error *err)
         if (output_is_json(in))
             record_number(record, block_fields[i].name, NULL, value, NULL);
         else if (option_given(in, "human"))
-            printf(" %-31s %" PRIu64 "\n", block_fields[i].meaning, value);
+            printf(" %-31s %" PRIu64 "\n", arena_printf(in->arena, "%s:", block_fields[i].meaning), value);
         else
-            printf("%s%s%s %" PRIu64 "\n", args.path, *args.path ? " " : "", block_fields[i].name, value);
+            printf("%s %s %" PRIu64 "\n", args.path, block_fields[i].name, value);
     }
     if (output_is_json(in))
         record_print(record, in, 0);

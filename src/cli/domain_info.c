@@ -123,6 +123,23 @@ static void add_security(struct invocation *in, const struct wire_domain *dom, s
                                  ret.enforcing ? "enforcing" : "permissive"));
 }
 
+/* What the daemon has to say about the domain: that it is tainted, uses deprecated things. */
+static void add_messages(struct invocation *in, const struct wire_domain *dom, struct record *record)
+{
+    struct domain_get_messages_args args = {.dom = *dom};
+    struct domain_get_messages_ret ret;
+    struct error ignored = {0};
+    if (remote_domain_get_messages(shell_client(in), &args, in->arena, &ret, &ignored) < 0 || !ret.msgs_count)
+        return;
+    json_t *list = json_array();
+    scoped_text struct text lines = {0};
+    for (uint32_t i = 0; i < ret.msgs_count; i++) {
+        json_array_append_new(list, json_string(ret.msgs[i]));
+        text_printf(&lines, "%s%s", i ? "\n                " : "", ret.msgs[i]);
+    }
+    record_add(record, "messages", "Messages", text_string(&lines), list);
+}
+
 static int run_dominfo(struct invocation *in, struct error *err)
 {
     struct domain_get_info_args args = {0};
@@ -155,6 +172,7 @@ static int run_dominfo(struct invocation *in, struct error *err)
     record_number(record, "used_memory_kib", "Used memory", info.memory, "KiB");
     add_flags(in, &args.dom, record);
     add_security(in, &args.dom, record);
+    add_messages(in, &args.dom, record);
     record_print(record, in, 16);
     return 0;
 }

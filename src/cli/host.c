@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "cli/bitmap.h"
 #include "cli/domain.h"
+#include "cli/xpath.h"
 
 static int run_capabilities(struct invocation *in, struct error *err)
 {
@@ -39,8 +40,20 @@ static int run_sysinfo(struct invocation *in, struct error *err)
 
 static int run_maxvcpus(struct invocation *in, struct error *err)
 {
+    /* the domain capabilities know the machine type's limit; the older call is for daemons without them */
+    struct connect_get_domain_capabilities_args domain_args = {.virttype = option_text(in, "type")};
+    struct connect_get_domain_capabilities_ret domain_ret;
     struct connect_get_max_vcpus_args args = {.type = option_text(in, "type")};
     struct connect_get_max_vcpus_ret ret;
+    struct error ignored = {0};
+    scoped_document struct document *document = NULL;
+    if (remote_connect_get_domain_capabilities(shell_client(in), &domain_args, in->arena, &domain_ret, &ignored) == 0)
+        document = document_parse(domain_ret.capabilities, "the domain capabilities", &ignored);
+    const char *max = document ? document_string(in->arena, document, NULL, "/domainCapabilities/vcpu/@max") : NULL;
+    if (max) {
+        puts(max);
+        return 0;
+    }
     if (remote_connect_get_max_vcpus(shell_client(in), &args, in->arena, &ret, err) < 0)
         return error_wrap(err, "cannot read the largest number of virtual processors");
     printf("%d\n", ret.max_vcpus);

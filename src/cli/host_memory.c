@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "cli/domain.h"
+#include "cli/values.h"
 #include "cli/xpath.h"
 #include "rpc/params.h"
 
@@ -31,10 +32,11 @@ static int run_nodememstats(struct invocation *in, struct error *err)
         return error_wrap(err, "cannot read the memory statistics");
     struct record *record = record_new(in->arena);
     for (uint32_t i = 0; i < ret.params_count; i++)
-        record_add(record, arena_printf(in->arena, "%s_kib", ret.params[i].field), ret.params[i].field,
+        record_add(record, arena_printf(in->arena, "%s_kib", ret.params[i].field),
+                   arena_printf(in->arena, "%-7s", ret.params[i].field),
                    arena_printf(in->arena, "%20llu KiB", (unsigned long long)ret.params[i].value),
                    json_integer((json_int_t)ret.params[i].value));
-    record_print(record, in, 8);
+    record_print(record, in, 9);
     return 0;
 }
 
@@ -119,7 +121,8 @@ static int print_free_pages(struct invocation *in, json_t *rows, int32_t cell, c
     struct node_get_free_pages_ret ret;
     if (remote_node_get_free_pages(shell_client(in), &args, in->arena, &ret, err) < 0)
         return error_wrap(err, "cannot read the free pages of cell %d", cell);
-    if (!output_is_json(in))
+    bool headings = option_given(in, "all") && !output_is_json(in);
+    if (headings)
         printf("Node %d:\n", cell);
     for (uint32_t i = 0; i < ret.counts_count && i < count; i++) {
         if (!output_is_json(in))
@@ -127,7 +130,7 @@ static int print_free_pages(struct invocation *in, json_t *rows, int32_t cell, c
         json_array_append_new(rows, json_pack("{s:i, s:i, s:I}", "cell", cell, "page_kib", sizes[i], "free",
                                               (json_int_t)ret.counts[i]));
     }
-    if (!output_is_json(in))
+    if (headings)
         putchar('\n');
     return 0;
 }
@@ -212,13 +215,13 @@ static int run_node_memory_tune(struct invocation *in, struct error *err)
     if (!output_is_json(in))
         printf("Shared memory:\n");
     for (uint32_t i = 0; i < ret.params_count; i++) {
-        const char *name = ret.params[i].field;
-        uint64_t value = 0;
-        params_get_u64(ret.params, ret.params_count, name, &value, NULL);
-        name = string_starts(name, "shm_") ? name + 4 : name;
-        record_number(record, name, arena_printf(in->arena, "\t%s", name), value, NULL);
+        if (output_is_json(in))
+            record_add(record, ret.params[i].field, NULL, NULL, value_json(&ret.params[i]));
+        else
+            printf("\t%-15s %s\n", ret.params[i].field, value_text(in->arena, &ret.params[i]));
     }
-    record_print(record, in, 17);
+    if (output_is_json(in))
+        record_print(record, in, 0);
     return 0;
 }
 

@@ -5,12 +5,38 @@
 #include "cli/domain.h"
 #include "cli/event.h"
 
-static char *join_rest(const struct invocation *in)
+static char *join_rest(const struct invocation *in, size_t from)
 {
     scoped_text struct text joined = {0};
-    for (size_t i = 0; i < in->rest_count; i++)
-        text_printf(&joined, "%s%s", i ? " " : "", in->rest[i]);
+    for (size_t i = from; i < in->rest_count; i++)
+        text_printf(&joined, "%s%s", i > from ? " " : "", in->rest[i]);
     return arena_strdup(in->arena, text_string(&joined));
+}
+
+/* A QMP command: an object as it is; else the first word is its name and the rest its arguments, with or without the
+ * braces around them. */
+static const char *qmp_command(struct invocation *in, struct error *err)
+{
+    const char *first = in->rest[0] + strspn(in->rest[0], " \t\n");
+    if (*first == '{')
+        return join_rest(in, 0);
+    json_t *command = json_pack("{s:s}", "execute", in->rest[0]);
+    if (in->rest_count > 1) {
+        const char *text = join_rest(in, 1);
+        json_error_t fault;
+        if (*text != '{')
+            text = arena_printf(in->arena, "{%s}", text);
+        json_t *arguments = json_loads(text, 0, &fault);
+        if (!arguments) {
+            json_decref(command);
+            return error_null(err, ERR_INVALID_ARG, "the arguments of '%s' are no JSON object (%s): %s", in->rest[0],
+                              fault.text, text);
+        }
+        json_object_set_new(command, "arguments", arguments);
+    }
+    scoped_free char *text = json_dumps(command, JSON_COMPACT);
+    json_decref(command);
+    return arena_strdup(in->arena, text);
 }
 
 /* --pretty and --return-value need the answer to be JSON, as QEMU's always is. */
@@ -37,14 +63,15 @@ static int print_answer(struct invocation *in, const char *answer, struct error 
 
 static int run_monitor_command(struct invocation *in, struct error *err)
 {
-    struct qemu_domain_monitor_command_args args = {.cmd = join_rest(in)};
+    struct qemu_domain_monitor_command_args args = {0};
     struct qemu_domain_monitor_command_ret ret;
     if (option_given(in, "hmp")) {
         args.flags |= DOMAIN_QEMU_MONITOR_COMMAND_HMP;
         if (option_given(in, "pretty") || option_given(in, "return-value"))
             return error_set(err, ERR_INVALID_ARG, "--hmp answers with text: --pretty and --return-value make no sense");
     }
-    if (domain_get(in, &args.dom, err) < 0)
+    args.cmd = option_given(in, "hmp") ? join_rest(in, 0) : qmp_command(in, err);
+    if (!args.cmd || domain_get(in, &args.dom, err) < 0)
         return -1;
     if (remote_qemu_domain_monitor_command(shell_client(in), &args, in->arena, &ret, err) < 0)
         return error_wrap(err, "QEMU of domain '%s' did not do '%s'", args.dom.name, args.cmd);
