@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Stock virsh as the client of a server with a handful of handlers: the wire is libvirt's. */
+/* Stock virsh and python3-libvirt as clients of a server with a handful of handlers: the wire is libvirt's. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -43,7 +43,7 @@ int handle_connect_close(struct call *call, struct error *err)
 int handle_connect_supports_feature(struct call *call, const struct connect_supports_feature_args *args,
                                     struct connect_supports_feature_ret *ret, struct error *err)
 {
-    ret->supported = args->feature == 10 || args->feature == 9;
+    ret->supported = args->feature >= 8 && args->feature <= 14;
     if (args->feature == 10) {
         keepalive_asked = true;
         server_client_start_keepalive(call->client);
@@ -87,6 +87,53 @@ int handle_domain_suspend(struct call *call, const struct domain_suspend_args *a
     return 0;
 }
 
+/* The event comes a moment after its registration was answered. */
+static void reboot(void *argument)
+{
+    struct server_client *client = argument;
+    struct domain_event_callback_reboot_event event = {.callback_id = 5, .dom = {.name = "guest", .uuid = {1}, .id = 3}};
+    await_sleep(deadline_ms(50), NULL);
+    server_client_send_event(client, &program_remote.procedures[PROC_DOMAIN_EVENT_CALLBACK_REBOOT], &event, NULL);
+}
+
+int handle_connect_domain_event_callback_register_any(
+    struct call *call, const struct connect_domain_event_callback_register_any_args *args,
+    struct connect_domain_event_callback_register_any_ret *ret, struct error *err)
+{
+    ret->callback_id = 5;
+    if (args->event_id == 1)
+        fiber_start("reboot", reboot, call->client);
+    return 0;
+}
+
+int handle_connect_domain_event_callback_deregister_any(
+    struct call *call, const struct connect_domain_event_callback_deregister_any_args *args, struct error *err)
+{
+    return 0;
+}
+
+/* A pipe with a word in it. */
+int handle_domain_open_graphics_fd(struct call *call, const struct domain_open_graphics_fd_args *args,
+                                   struct error *err)
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "frame", 5), 5);
+    close(ends[1]);
+    return call_send_fd(call, ends[0], err);
+}
+
+/* Answers with what it reads from the descriptor. */
+int handle_domain_create_with_files(struct call *call, const struct domain_create_with_files_args *args,
+                                    struct domain_create_with_files_ret *ret, struct error *err)
+{
+    char *name = arena_alloc(call->arena, 100);
+    if (call->fd_count != 2 || read(call->fds[1], name, 99) <= 0)
+        return error_set(err, ERR_INVALID_ARG, "%zu descriptors came", call->fd_count);
+    ret->dom = (struct wire_domain){.name = name, .uuid = {1}, .id = 4};
+    return 0;
+}
+
 static void screenshot(void *argument)
 {
     struct stream *stream = argument;
@@ -123,6 +170,39 @@ static int virsh(const char *suffix, const char *command, struct text *output, s
         argv_add(argv, word);
     text_clear(output);
     return process_run(argv, output, 1 << 20, deadline_ms(20000), err);
+}
+
+static const char python_script[] =
+    "import libvirt, os, sys\n"
+    "libvirt.virEventRegisterDefaultImpl()\n"
+    "conn = libvirt.open(sys.argv[1])\n"
+    "dom = conn.lookupByName('guest')\n"
+    "fd = dom.openGraphicsFD(0, 0)\n"
+    "assert os.read(fd, 10) == b'frame'\n"
+    "ends = os.pipe()\n"
+    "os.write(ends[1], b'renamed')\n"
+    "dom.createWithFiles([0, ends[0]], 0)\n"
+    "seen = []\n"
+    "conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, lambda c, d, o: seen.append(d.name()), 0)\n"
+    "for _ in range(100):\n"
+    "    if seen: break\n"
+    "    libvirt.virEventRunDefaultImpl()\n"
+    "assert seen == ['guest'], seen\n"
+    "print(conn.getHostname(), dom.ID())\n";
+
+static void python(void)
+{
+    scoped_arena struct arena *arena = arena_new();
+    scoped_text struct text output = {0};
+    struct error err;
+    struct argv *argv = argv_new(arena);
+    argv_add(argv, "/usr/bin/python3");
+    argv_add(argv, "-c");
+    argv_add(argv, python_script);
+    argv_addf(argv, "qemu+unix:///system?socket=%s", socket_path);
+    if (process_run(argv, &output, 1 << 20, deadline_ms(20000), &err) < 0)
+        fail_msg("%s", err.message);
+    assert_string_equal(text_string(&output), "tiny 4\n");
 }
 
 static void conversation(void *argument)
@@ -163,6 +243,7 @@ static void conversation(void *argument)
     snprintf(command, sizeof command, "%s/picture", directory);
     assert_int_equal(access(command, R_OK), 0);
     unlink(command);
+    python();
     server_free(server);
     loop_stop();
 }
