@@ -5,7 +5,7 @@
 #include <libxml/tree.h>
 #include <string.h>
 
-enum { QUIET = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING };
+enum { QUIET = XML_PARSE_NONET | XML_PARSE_NOBLANKS | XML_PARSE_NOERROR | XML_PARSE_NOWARNING };
 
 DEFINE_SCOPED(document_scope, xmlDoc *, xmlFreeDoc)
 #define scoped_document scope_cleanup(document_scope)
@@ -24,10 +24,11 @@ static xmlNode *find(xmlDoc *document, const char *uri)
     return NULL;
 }
 
-static char *to_text(xmlDoc *document, xmlNode *node)
+/* level: how deep the element stands in what it is put into, for the indentation. */
+static char *to_text(xmlDoc *document, xmlNode *node, int level)
 {
     xmlBuffer *buffer = xmlBufferCreate();
-    xmlNodeDump(buffer, document, node, 0, 1);
+    xmlNodeDump(buffer, document, node, level, 1);
     char *text = xstrdup((const char *)xmlBufferContent(buffer));
     xmlBufferFree(buffer);
     return text;
@@ -68,7 +69,7 @@ char *domain_metadata_get(const struct domain_def *def, const char *uri)
     xmlDocSetRootElement(alone, copy);
     strip_namespace(copy, uri);
     remove_declaration(copy, uri);
-    return to_text(alone, copy);
+    return to_text(alone, copy, 0);
 }
 
 int domain_metadata_set(struct domain_def *def, const char *uri, const char *key, const char *xml, struct error *err)
@@ -97,7 +98,7 @@ int domain_metadata_set(struct domain_def *def, const char *uri, const char *key
         xmlAddChild(root, copy);
     }
     bool empty = !xmlFirstElementChild(root);
-    scoped_free char *text = empty ? NULL : to_text(document, root);
+    scoped_free char *text = empty ? NULL : to_text(document, root, 1);
     def->metadata = arena_strdup(def->arena, text);
     return 0;
 }

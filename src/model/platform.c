@@ -149,7 +149,7 @@ static const struct field clock_fields[] = {
     FIELD_ENUM(clock, basis, "@basis", clock_basis, OFFSET_IS(VARIABLE)),
     FIELD_STR(clock, timezone, "@timezone", OFFSET_IS(TIMEZONE), .flags = REQUIRED),
     FIELD_OPT_U64(clock, start, "@start", OFFSET_IS(ABSOLUTE), .flags = REQUIRED),
-    FIELD_LIST(clock, timers, "timer", timer),
+    FIELD_LIST(clock, timers, "timer", timer, .flags = GUEST_ABI),
 };
 
 static int clock_parsed(void *part, struct parse *parse)

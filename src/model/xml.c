@@ -251,6 +251,8 @@ static int attributes_parse(struct parse *parse, const struct element *element, 
         if (!rest || *rest != '@')
             continue;
         const char *value = attribute_get(node, rest + 1);
+        if (!value && field->flags & HAS_DEFAULT && !value_present(field, part))
+            value_default(field, part); /* a later WHEN may look at it */
         if (value && field_holds(field, part) && leaf_parse(parse, field, part, node, rest + 1, value) < 0)
             return -1;
     }
@@ -380,7 +382,7 @@ static int child_parse(struct parse *parse, const struct place *place, xmlNode *
 
 static int node_parse(struct parse *parse, const struct place *place, xmlNode *node)
 {
-    if (node->properties && attributes_parse(parse, place->element, place->part, place, node) < 0)
+    if (attributes_parse(parse, place->element, place->part, place, node) < 0)
         return -1;
     for (const xmlAttr *attr = node->properties; attr; attr = attr->next) {
         if (!attr->ns && attribute_known(place->element, place->part, place, (const char *)attr->name))
