@@ -100,7 +100,8 @@ def test_bad_xml_is_refused_and_named(connection, broken, words):
 
 @pytest.mark.godwit
 def test_bad_xml_names_the_path_and_the_allowed_words(connection):
-    xml = plain("x").replace("</devices>", "<disk type='file'><source file='/x'/><target dev='vda' bus='postal'/></disk></devices>")
+    disk = "<disk type='file'><source file='/x'/><target dev='vda' bus='postal'/></disk>"
+    xml = plain("x").replace("</devices>", f"{disk}</devices>")
     _, message = code(lambda: connection.defineXML(xml))
     assert "disk" in message and "bus" in message and "postal" in message and "virtio" in message, message
 

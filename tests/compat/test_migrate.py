@@ -158,8 +158,11 @@ def test_job_info_and_abort(two_hosts, line):
     source = two_hosts[0]
     mover = subprocess.Popen(["virsh", "-c", source.uri, "migrate", "--live", "--bandwidth", "4", "traveller",
                               two_hosts[1].tcp_uri, *ROUTE], stderr=subprocess.PIPE, text=True)
-    info = wait_until(lambda: (lambda t: t if "Memory processed" in t and not re.match("Memory processed: +0.000", t) else None)(
-        table(virsh(source, "domjobinfo", "traveller").text)), timeout=20, what="job info", step=0.1)
+
+    def sent_something():
+        info = table(virsh(source, "domjobinfo", "traveller").text)
+        return info if "Memory bandwidth" in info else None
+    info = wait_until(sent_something, timeout=20, what="job info", step=0.1)
     assert info["Job type"] == "Unbounded" and info["Operation"] == "Outgoing migration"
     for field in ("Time elapsed", "Data processed", "Data remaining", "Data total", "Memory processed", "Memory remaining",
                   "Memory total", "Memory bandwidth", "Dirty rate", "Page size", "Iteration", "Constant pages", "Normal pages",
@@ -198,8 +201,9 @@ def test_events_of_both_ends(two_hosts, traveller):
     opened = []
     for host in two_hosts:
         connection = libvirt.open(host.uri)
-        connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-                                          lambda _, domain, event, detail, host: seen[host.hostname].append((event, detail)), host)
+        connection.domainEventRegisterAny(
+            None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+            lambda _, domain, event, detail, host: seen[host.hostname].append((event, detail)), host)
         opened.append(connection)
     traveller.migrate("--live")
     a, b = two_hosts
@@ -270,8 +274,9 @@ def test_transient_guest_and_python_client(two_hosts, line):
     assert moved.name() == "traveller" and moved.state()[0] == RUNNING
     assert traveller.states() == [None, RUNNING]
     traveller.lives()
-    target.lookupByName("traveller").migrateToURI3(two_hosts[0].tcp_uri, {libvirt.VIR_MIGRATE_PARAM_URI: "tcp://127.0.0.1"},
-                                                   libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_UNSAFE | libvirt.VIR_MIGRATE_PEER2PEER)
+    target.lookupByName("traveller").migrateToURI3(
+        two_hosts[0].tcp_uri, {libvirt.VIR_MIGRATE_PARAM_URI: "tcp://127.0.0.1"},
+        libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_UNSAFE | libvirt.VIR_MIGRATE_PEER2PEER)
     assert traveller.states() == [RUNNING, None]
     traveller.lives()
     traveller.ends()
@@ -280,7 +285,8 @@ def test_transient_guest_and_python_client(two_hosts, line):
 def test_older_form_without_parameters(two_hosts, traveller):
     """virDomainMigrate2 uses the protocol's v3 calls without typed parameters when only plain options are given."""
     source, target = libvirt.open(two_hosts[0].uri), libvirt.open(two_hosts[1].tcp_uri)
-    source.lookupByName("traveller").migrate2(target, None, libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_UNSAFE, None, "tcp://127.0.0.1", 0)
+    source.lookupByName("traveller").migrate2(target, None, libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_UNSAFE, None,
+                                              "tcp://127.0.0.1", 0)
     assert traveller.states() == [SHUTOFF, RUNNING]
     traveller.lives()
     traveller.ends()

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The one program of the test guest. It talks on the serial line in lines, so that a test can tell what the guest lived through:
+/* The one program of the test guest. It talks on the serial line in lines, so that a test can tell what it lived through:
  *
  *   READY                      everything is set up
- *   HB <n> <ms>                heartbeat and the guest's monotonic clock     (kernel argument hb=<interval ms>, 0 = none)
- *   MEM <pages> ok | MEMBAD    pages rewritten so far; a page did not hold what was last written  (dirty=<MiB/s> area=<MiB>)
- *   DISK <n> ok | DISKBAD      block <n> is on /dev/vda and all earlier ones read back right        (disk=<blocks/s>)
+ *   HB <n> <ms>                heartbeat and the guest's monotonic clock (kernel argument hb=<interval ms>, 0 = none)
+ *   MEM <pages> ok | MEMBAD    pages rewritten so far; a page did not hold what was last written
+ *                              (dirty=<MiB/s> area=<MiB>)
+ *   DISK <n> ok | DISKBAD      block <n> is on /dev/vda and all earlier ones read back right (disk=<blocks/s>)
  *   ECHO <line>                answer to any line that is not a command (stat, poweroff, reboot, crash, sh ...)
  *   POWERDOWN                  the ACPI power button was pressed
  */
@@ -38,6 +39,9 @@ struct block {
 static int console = 1;
 static int heartbeat_ms = 100, dirty_mib, area_mib = 16, disk_rate;
 static volatile uint64_t beats, pages_written, pages_bad, blocks_written, blocks_bad;
+
+/* The disk writer holds it for each round; whoever ends the guest takes it for good, so that no write is cut in half. */
+static pthread_mutex_t disk_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* One write for one line: lines of several threads do not mix. */
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
@@ -92,12 +96,13 @@ static void *heartbeat(void *unused)
     return unused;
 }
 
-/* Rewrites an area page after page, round after round, and checks before each write that the page still holds the round before:
- * a page that a migration left stale or lost is found within one round. */
+/* Rewrites an area page after page, round after round, and checks before each write that the page still holds the round
+ * before: a page that a migration left stale or lost is found within one round. */
 static void *dirtier(void *unused)
 {
     size_t pages = (size_t)area_mib * 1048576 / PAGE;
-    uint64_t *area = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    uint64_t *area = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1,
+                          0);
     if (area == MAP_FAILED) {
         say("MEMBAD cannot get %d MiB", area_mib);
         return unused;
@@ -171,6 +176,7 @@ static void *disk_writer(void *unused)
 
     uint64_t next = now_ns();
     for (uint64_t number = last + 1;; number++) {
+        pthread_mutex_lock(&disk_lock);
         block_fill(block, number);
         if (pwrite(disk, block, PAGE, (off_t)((number - 1) % DISK_BLOCKS) * PAGE) != PAGE || fsync(disk) < 0) {
             blocks_bad++;
@@ -191,12 +197,21 @@ static void *disk_writer(void *unused)
         }
         blocks_written = number;
         say("DISK %llu ok", (unsigned long long)number);
+        pthread_mutex_unlock(&disk_lock);
         next += 1000000000ull / disk_rate;
         if (now_ns() > next + 1000000000ull)
             next = now_ns();
         sleep_until(next);
     }
     return unused;
+}
+
+static void end_guest(int how)
+{
+    pthread_mutex_lock(&disk_lock);
+    tcdrain(console);
+    sync();
+    reboot(how);
 }
 
 static void command(char *line)
@@ -206,9 +221,9 @@ static void command(char *line)
             (unsigned long long)pages_written, (unsigned long long)pages_bad, (unsigned long long)blocks_written,
             (unsigned long long)blocks_bad);
     else if (!strcmp(line, "poweroff"))
-        reboot(RB_POWER_OFF);
+        end_guest(RB_POWER_OFF);
     else if (!strcmp(line, "reboot"))
-        reboot(RB_AUTOBOOT);
+        end_guest(RB_AUTOBOOT);
     else if (!strcmp(line, "crash")) {
         int trigger = open("/proc/sysrq-trigger", O_WRONLY);
         if (trigger < 0 || write(trigger, "c", 1) != 1)
@@ -243,9 +258,7 @@ static void power_input(int input)
     if (read(input, &event, sizeof(event)) == sizeof(event) && event.type == EV_KEY && event.code == KEY_POWER &&
         event.value == 1) {
         say("POWERDOWN");
-        tcdrain(console);
-        sync();
-        reboot(RB_POWER_OFF);
+        end_guest(RB_POWER_OFF);
     }
 }
 

@@ -155,6 +155,15 @@ class Line:
             found = [(stamp, re.fullmatch(r"HB (\d+) (\d+)", text)) for stamp, _, text in self.lines]
         return [(stamp, int(match.group(1)), int(match.group(2))) for stamp, match in found if match]
 
+    def switch_gap(self):
+        """Seconds from the last heartbeat of one QEMU to the first of the next, at the last move; less the usual interval."""
+        with self.changed:
+            beats = [(stamp, connection) for stamp, connection, text in self.lines if text.startswith("HB ")]
+        last = max(connection for _, connection in beats)
+        usual = sorted(b[0] - a[0] for a, b in zip(beats, beats[1:]))[len(beats) // 2 - 1]
+        return (min(stamp for stamp, connection in beats if connection == last) -
+                max(stamp for stamp, connection in beats if connection < last) - usual)
+
     def check(self):
         """Asserts that the guest lost nothing: no bad page, no bad block, one boot, no heartbeat left out or repeated."""
         check_lines(self.texts())
@@ -168,18 +177,6 @@ def check_lines(texts):
     holes = [(a, b) for a, b in zip(beats, beats[1:]) if b != a + 1]
     # A line that was cut at the switch from one QEMU to the other costs one heartbeat, never more.
     assert len(holes) <= 1 and all(0 < b - a <= 2 for a, b in holes), f"heartbeats are missing or repeated: {holes[:5]}"
-
-
-def gaps(beats):
-    """Seconds between heartbeats that follow one another."""
-    return [b[0] - a[0] for a, b in zip(beats, beats[1:])]
-
-
-def longest_gap(beats, since=0.0):
-    """The longest silence after `since`, less the usual interval: the pause that the guest had, in seconds."""
-    inside = gaps([beat for beat in beats if beat[0] >= since])
-    usual = sorted(gaps(beats))[len(beats) // 2] if len(beats) > 2 else 0
-    return max(inside, default=0) - usual
 
 
 def acknowledged_block(texts):

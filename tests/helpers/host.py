@@ -9,6 +9,7 @@ import time
 import uuid as uuids
 
 from helpers import guest
+from helpers.peer import reap_orphans
 
 TOP = os.path.realpath(f"{os.path.dirname(os.path.realpath(__file__))}/../..")
 BUILD = os.path.realpath(os.environ.get("GODWIT_BUILD", f"{TOP}/build"))
@@ -52,6 +53,7 @@ class Host:
         return words + self.options
 
     def start(self, timeout=30):
+        reap_orphans()
         os.makedirs(self.root, exist_ok=True)
         with open(self.stderr_path, "a") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)

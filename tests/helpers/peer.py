@@ -5,12 +5,16 @@ It runs in a mount and UTS namespace of its own whose /run, /etc/libvirt and /va
 one private directory, so any number of them run at once, nothing of the machine is touched, and its sockets are reachable
 from outside as DIR/run/libvirt/libvirt-sock.
 """
+import contextlib
+import ctypes
+import glob
 import os
 import shlex
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid as uuids
 
@@ -40,6 +44,36 @@ def install():
     finally:
         if made:
             os.unlink(policy)
+
+
+_reaping = False
+spared = set()      # QEMU processes that somebody here waits for by himself
+
+
+def reap_orphans():
+    """Takes over QEMUs whose parent is gone and reaps them the moment they end. libvirtd asks for a pid until it is gone, and
+    the first process of a container may let the dead lie for a second, which would be counted against libvirtd."""
+    global _reaping
+    if _reaping or threading.current_thread() is not threading.main_thread():
+        return
+    _reaping = True
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)     # PR_SET_CHILD_SUBREAPER
+    wake, woken = socket.socketpair()
+    woken.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
+
+    def reap():
+        while wake.recv(1024):
+            for path in glob.glob("/proc/self/task/*/children"):
+                with contextlib.suppress(OSError), open(path) as file:
+                    for pid in map(int, file.read().split()):
+                        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as stat:
+                            name, state = stat.read().split("(", 1)[1].rsplit(") ", 1)
+                            if name.startswith("qemu-system") and state[0] == "Z" and pid not in spared:
+                                os.waitpid(pid, os.WNOHANG)
+    reap.keep = woken
+    threading.Thread(target=reap, daemon=True).start()
 
 
 class Peer:
@@ -86,6 +120,7 @@ class Peer:
 
     def start(self, timeout=30):
         install()
+        reap_orphans()
         self._configure()
         script = ["set -e", f"hostname {shlex.quote(self.hostname)}"]
         for name, target in MOUNTS.items():
