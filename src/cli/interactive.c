@@ -90,7 +90,7 @@ static unsigned char editor_complete(EditLine *edit, int key)
     bool open = false;
     size_t count = parse_partial(arena, arena_strndup(arena, line->buffer, line->cursor - line->buffer), &words, &open);
     if (!open)
-        words[count++] = empty;
+        words[count++] = empty; /* parse_partial() left room */
     struct candidates candidates = {.completion = {.shell = editor->shell, .arena = arena, .offer = gather}};
     complete_words(&candidates.completion, count, words);
     unsigned char result = CC_ERROR;
@@ -139,7 +139,7 @@ static void editor_init(struct editor *editor, struct shell *shell, int input)
     el_set(editor->edit, EL_SIGNAL, 1);
     el_set(editor->edit, EL_HIST, history, editor->history);
     el_set(editor->edit, EL_GETCFN, editor_read);
-    el_set(editor->edit, EL_ADDFN, "godwit-complete", "complete the word", editor_complete);
+    el_wset(editor->edit, EL_ADDFN, L"godwit-complete", L"complete the word", editor_complete); /* el_set would leak */
     el_set(editor->edit, EL_BIND, "^I", "godwit-complete", NULL);
     el_source(editor->edit, NULL);
 }

@@ -133,6 +133,7 @@ struct migration_watch {
     int result;
     bool done, verbose, first_pass_over, postcopy_asked, abort_asked, timeout_acted;
     unsigned percent;
+    bool shown;
 };
 
 static void migration_fiber(void *argument)
@@ -148,6 +149,7 @@ static void show_percent(struct migration_watch *watch, unsigned percent)
     if (!watch->verbose || percent < watch->percent)
         return;
     watch->percent = percent;
+    watch->shown = true;
     fprintf(stderr, "\rMigration: [%3u %%]", percent);
     fflush(stderr);
 }
@@ -244,7 +246,7 @@ static void watch_migration(struct migration_watch *watch, uint64_t timeout_s)
     }
     if (watch->result == 0)
         show_percent(watch, 100);
-    if (watch->verbose)
+    if (watch->shown)
         fputc('\n', stderr);
 }
 

@@ -250,19 +250,13 @@ int parse_words(struct shell *shell, struct arena *arena, int count, char *const
 size_t parse_partial(struct arena *arena, const char *line, char ***words, bool *open)
 {
     struct lexer lexer = {.arena = arena, .line = line, .lenient = true};
-    char **found = arena_new_array(arena, strlen(line) + 1, char *);
+    char **found = arena_new_array(arena, strlen(line) + 2, char *);
     size_t count = 0;
-    for (;;) {
-        enum token_kind kind = lex(&lexer, &found[count], NULL);
-        if (kind == TOKEN_END)
-            break;
-        if (kind == TOKEN_SEPARATOR)
-            count = 0;
-        else
-            count++;
-        *open = lexer.open;
+    *open = false;
+    for (enum token_kind kind; (kind = lex(&lexer, &found[count], NULL)) != TOKEN_END;) {
+        count = kind == TOKEN_WORD ? count + 1 : 0;
+        *open = kind == TOKEN_WORD && lexer.open;
     }
-    *open = count && *open && lexer.open;
     *words = found;
     return count;
 }
