@@ -71,6 +71,14 @@ static int check_type(const struct build *build, struct error *err)
     return 0;
 }
 
+/* Queues of taps, each with its vhost; sockets of character devices; vsock. */
+static size_t fds_max(const struct domain_def *def)
+{
+    return 1 + 2 * TAP_QUEUES_MAX * (size_t)def->interfaces.count + def->serials.count + def->parallels.count +
+           def->consoles.count + def->channels.count + def->redirdevs.count + def->smartcards.count + def->rngs.count +
+           def->tpms.count;
+}
+
 int qemu_command_build(struct qemu_command *command, struct domain_def *def,
                        const struct qemu_command_options *options, struct error *err)
 {
@@ -78,7 +86,7 @@ int qemu_command_build(struct qemu_command *command, struct domain_def *def,
     const char *arch = def->os.arch ?: "x86_64", *machine = def->os.machine ?: "";
     *command = (struct qemu_command){.arena = arena, .argv = argv_new(arena)};
     command->environment = environment(arena, def);
-    command->fds = arena_new_array(arena, 1 + 2 * 256 * (size_t)def->interfaces.count, int); /* vsock; queues twice */
+    command->fds = arena_new_array(arena, fds_max(def), int);
     struct build build = {
         .command = command,
         .arena = arena,

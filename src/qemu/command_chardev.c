@@ -1,18 +1,36 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qemu/command_parts.h"
+#include "qemu/spawn.h"
 
 /* --- the host's end --- */
 
+static bool is_server(const struct chardev_source *source)
+{
+    return source->mode == CHARDEV_MODE_BIND || source->mode == CHARDEV_MODE_SERVER;
+}
+
+/* A socket that QEMU shall listen on is made here: its path may be longer than QEMU can take, and who connects early does
+ * not fail. */
+static int append_unix(struct build *build, struct text *out, const struct chardev_source *source, struct error *err)
+{
+    int fd = -1;
+    if (!is_server(source) || build->options->dry || !source->path) {
+        text_printf(out, ",path=%s", quoted(build, source->path ?: ""));
+        return 0;
+    }
+    fd = unix_listen(source->path, err);
+    if (fd >= 0)
+        text_printf(out, ",fd=%s", pass_fd(build, fd));
+    return fd < 0 ? -1 : 0;
+}
+
 static void append_socket(struct build *build, struct text *out, const struct chardev_source *source)
 {
-    bool server = source->mode == CHARDEV_MODE_BIND || source->mode == CHARDEV_MODE_SERVER;
-    if (source->type == CHARDEV_TYPE_UNIX)
-        text_printf(out, ",path=%s", quoted(build, source->path ?: ""));
-    else
+    if (source->type == CHARDEV_TYPE_TCP)
         text_printf(out, ",host=%s,port=%s", quoted(build, source->host ?: ""), quoted(build, source->service ?: ""));
     if (source->protocol == CHARDEV_PROTOCOL_TELNET)
         text_append(out, ",telnet=on");
-    if (server)
+    if (is_server(source))
         text_append(out, ",server=on,wait=off");
     else if (source->reconnect.enabled == YESNO_YES)
         text_printf(out, ",reconnect=%u", source->reconnect.timeout);
@@ -70,6 +88,8 @@ int build_chardev_named(struct build *build, const struct chardev_source *source
     if (check(build, source, err) < 0)
         return -1;
     text_printf(&out, "%s,id=%s", backends[source->type].backend, id);
+    if (source->type == CHARDEV_TYPE_UNIX && append_unix(build, &out, source, err) < 0)
+        return -1;
     if (backends[source->type].path)
         text_printf(&out, ",path=%s", quoted(build, source->path ?: ""));
     if (source->type == CHARDEV_TYPE_FILE && source->append)

@@ -5,8 +5,6 @@
 
 #include "qemu/command_parts.h"
 
-#define QUEUES_MAX 256 /* the kernel's own limit for one tap */
-
 /* --- the host's end --- */
 
 static bool is_virtio(const struct interface *interface)
@@ -17,7 +15,7 @@ static bool is_virtio(const struct interface *interface)
 static unsigned queue_count(const struct interface *interface)
 {
     unsigned queues = is_virtio(interface) && interface->queues ? interface->queues : 1;
-    return queues < QUEUES_MAX ? queues : QUEUES_MAX;
+    return queues < TAP_QUEUES_MAX ? queues : TAP_QUEUES_MAX;
 }
 
 /* "fd" for one, "fds" with colons for several. */
@@ -32,7 +30,7 @@ static void put_fds(struct build *build, json_t *netdev, const char *key, const 
 /* In the kernel when the guest is KVM's, as libvirt decides; asked for by name it must be had. */
 static int put_vhost(struct build *build, json_t *netdev, const struct interface *interface, struct error *err)
 {
-    int fds[QUEUES_MAX];
+    int fds[TAP_QUEUES_MAX];
     unsigned count = queue_count(interface), opened = 0;
     bool wanted = interface->driver == INTERFACE_DRIVER_VHOST;
     if (!is_virtio(interface) || interface->driver == INTERFACE_DRIVER_QEMU || (!wanted && !build->kvm) ||
@@ -65,7 +63,7 @@ static int run_script(struct build *build, const struct interface *interface, st
 
 static int put_tap(struct build *build, json_t *netdev, struct interface *interface, struct error *err)
 {
-    int fds[QUEUES_MAX];
+    int fds[TAP_QUEUES_MAX];
     char name[TAP_NAME_SIZE] = "";
     unsigned count = queue_count(interface);
     const struct tap_wish wish = {
@@ -134,8 +132,8 @@ static int put_vhost_user(struct build *build, json_t *netdev, const struct inte
 static int check(const struct interface *interface, struct error *err)
 {
     const char *alias = interface->info.alias ?: "";
-    if (interface->queues > QUEUES_MAX)
-        return unsupported(err, "interface '%s': at most %d queues are possible", alias, QUEUES_MAX);
+    if (interface->queues > TAP_QUEUES_MAX)
+        return unsupported(err, "interface '%s': at most %d queues are possible", alias, TAP_QUEUES_MAX);
     if (interface->filter)
         return unsupported(err, "interface '%s': <filterref filter='%s'> is not supported: there are no network filters",
                            alias, interface->filter);

@@ -110,7 +110,8 @@ struct tap_wish {
     bool vnet_hdr;            /* for virtio */
     bool configure;           /* false: the interface is the user's own and set up already */
 };
-#define TAP_NAME_SIZE 16
+#define TAP_NAME_SIZE  16
+#define TAP_QUEUES_MAX 256 /* the kernel's limit for one tap */
 /* Opens a tap with `queues` descriptors, joins it to the bridge and brings it up. name holds the wish ("" or a %d pattern
  * = any) and gets the real one. The interface goes when the last descriptor is closed. */
 int tap_open(char name[TAP_NAME_SIZE], const struct tap_wish *wish, int *fds, unsigned queues, struct error *err);

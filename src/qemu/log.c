@@ -92,10 +92,11 @@ char *qemu_log_tail(struct arena *arena, const char *path, off_t start)
     while (*data) {
         char *newline = strrchr(data, '\n');
         const char *line = without_stamp(newline ? newline + 1 : data);
-        used += strlen(line) + 2;
-        if (*line && used > TAIL_MAX)
+        bool news = *line && !string_starts(line, "char device redirected to"); /* said at every start */
+        used += news ? strlen(line) + 2 : 0;
+        if (news && used > TAIL_MAX)
             return *tail ? tail : arena_strndup(arena, line, TAIL_MAX);
-        if (*line)
+        if (news)
             tail = *tail ? arena_printf(arena, "%s; %s", line, tail) : arena_strdup(arena, line);
         if (!newline)
             break;

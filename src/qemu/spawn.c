@@ -41,7 +41,7 @@ static void address_finish(struct socket_address *made)
 }
 #define scoped_socket_address scope_cleanup(address_finish)
 
-static int socket_listen(const char *path, struct error *err)
+int unix_listen(const char *path, struct error *err)
 {
     scoped_socket_address struct socket_address at = {.directory = -1};
     if (address_make(&at, path, err) < 0)
@@ -55,7 +55,7 @@ static int socket_listen(const char *path, struct error *err)
     return steal_fd(&fd);
 }
 
-static int socket_connect(const char *path, struct error *err)
+int unix_connect(const char *path, struct error *err)
 {
     scoped_socket_address struct socket_address at = {.directory = -1};
     if (address_make(&at, path, err) < 0)
@@ -91,10 +91,10 @@ int qemu_spawn(const struct qemu_spawn_options *options, const struct qmp_callba
                struct qemu_spawned *spawned, struct error *err)
 {
     scoped_arena struct arena *arena = arena_new();
-    scoped_fd int listener = socket_listen(options->monitor_path, err);
+    scoped_fd int listener = unix_listen(options->monitor_path, err);
     if (listener < 0)
         return -1;
-    scoped_fd int monitor = socket_connect(options->monitor_path, err);
+    scoped_fd int monitor = unix_connect(options->monitor_path, err);
     struct argv *argv = with_monitor(arena, options->argv, listener);
     scoped_fd int log = -1;
     if (monitor < 0 ||
@@ -135,6 +135,6 @@ int qemu_handshake(struct qemu_spawned *spawned, const struct qemu_spawn_options
 struct qmp *qemu_attach(const char *name, const char *monitor_path, const struct qmp_callbacks *callbacks, void *owner,
                         struct error *err)
 {
-    int monitor = socket_connect(monitor_path, err);
+    int monitor = unix_connect(monitor_path, err);
     return monitor < 0 ? NULL : qmp_new(monitor, name, callbacks, owner);
 }

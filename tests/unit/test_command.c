@@ -216,6 +216,13 @@ static const char *const not_startable[] = {
     "cpu-host-model", "numatune",    "seed-disk-cdrom", "seed-native-args",
 };
 
+/* Those that are also moved here from a QEMU that libvirt's arguments started: together they have every device. */
+static const char *const moved[] = {
+    "debian12-q35-bios", "debian12-q35-loader", "disk-buses", "disk-buses-q35", "usb-xhci",   "serials",
+    "channels",          "consoles",            "inputs",     "pcie-topology",  "watchdog",   "seed-usb-companions",
+    "fedora37-scsi",     "win10-sata-e1000e",   "iothreads",  "cpu-topology",   "cpu-numa",   "graphics-spice",
+};
+
 static const char *const places[] = {"/var/lib/libvirt/", "/var/log/libvirt/", "/srv/", "/home/", "/tmp/vnc", "/tmp/serial"};
 
 /* The same argument with every path in our own folder, no ports, and no taps. */
@@ -235,6 +242,12 @@ static char *tame(struct arena *arena, const char *option, const char *value)
     }
     if (string_equal(option, "-chardev") && strstr(value, "port="))
         return arena_printf(arena, "null,%.*s", (int)strcspn(strstr(value, "id="), ","), strstr(value, "id="));
+    const char *path = string_equal(option, "-chardev") ? strstr(value, "path=/") : NULL;
+    if (path) { /* short, because QEMU's sockets must be */
+        size_t length = strcspn(path, ",");
+        const char *name = memrchr(path, '/', length);
+        return arena_printf(arena, "%.*spath=%s/%s", (int)(path - value), value, folder, name + 1);
+    }
     for (size_t i = 0; i < COUNT(places); i++) {
         const char *at = strstr(value, places[i]);
         if (at)
@@ -265,31 +278,94 @@ static void ignore_end(void *owner, const struct error *reason)
 {
 }
 
-static int start_guest(const char *guest)
+static struct argv *tame_all(struct arena *arena, const struct argv *argv)
+{
+    struct argv *tamed = argv_new(arena);
+    for (size_t i = 0; i < argv->count; i++) {
+        argv_add(tamed, i ? tame(arena, argv->items[i - 1], argv->items[i]) : argv->items[0]);
+        if (i && string_equal(argv->items[i - 1], "-blockdev"))
+            make_image(tamed->items[i]);
+    }
+    return tamed;
+}
+
+static int start(struct qemu_spawned *vm, struct arena *arena, const char *guest, const struct argv *argv,
+                 const char *name, struct error *err)
 {
     static const struct qmp_callbacks callbacks = {ignore_event, ignore_end};
+    const struct qemu_spawn_options how = {.name = guest,
+                                           .argv = argv,
+                                           .monitor_path = arena_printf(arena, "%s/%s", folder, name),
+                                           .log_path = arena_printf(arena, "%s/%s.log", folder, guest)};
+    return qemu_spawn(&how, &callbacks, NULL, vm, err) < 0 ? -1 : qemu_handshake(vm, &how, deadline_ms(30000), err);
+}
+
+/* libvirt's own arguments, without what only libvirt's directories have. */
+static struct argv *golden_argv(struct arena *arena, const char *guest, struct error *err)
+{
+    struct argv *argv = argv_new(arena);
+    char *text = file_read(arena, arena_printf(arena, GOLDEN "/argv/%s.args", guest), 1 << 20, NULL, err);
+    for (char *line = text, *end; line && (end = strchr(line, '\n')); line = end + 1) {
+        *end = '\0';
+        if (strstr(line, "masterKey0") || strstr(line, "charmonitor"))
+            continue;
+        char *blank = strchr(line, ' ');
+        if (blank)
+            *blank = '\0';
+        argv_add(argv, line);
+        if (blank)
+            argv_add(argv, blank + 1);
+    }
+    return argv;
+}
+
+/* A guest that libvirt started moves to ours: every device must find its state. */
+static int move(struct arena *arena, const char *guest, struct qemu_spawned *ours, struct error *err)
+{
+    scoped_qemu_spawned struct qemu_spawned theirs = {0};
+    struct argv *argv = golden_argv(arena, guest, err);
+    const char *uri = arena_printf(arena, "unix:%s/migration", folder), *status = "";
+    if (start(&theirs, arena, guest, tame_all(arena, argv), "theirs", err) < 0 ||
+        qmp_execute(ours->qmp, "migrate-incoming", json_pack("{s:s}", "uri", uri), deadline_ms(30000), err) < 0 ||
+        qmp_execute(theirs.qmp, "migrate", json_pack("{s:s}", "uri", uri), deadline_ms(30000), err) < 0)
+        return -1;
+    for (int i = 0; i < 1000; i++) {
+        json_t *reply = qmp_command(ours->qmp, "query-migrate", NULL, deadline_ms(30000), err);
+        if (!reply)
+            return error_wrap(err, "the guest does not fit: %s",
+                              qemu_log_tail(arena, arena_printf(arena, "%s/%s.log", folder, guest), 0));
+        status = arena_strdup(arena, json_string_value(json_object_get(reply, "status")));
+        json_decref(reply);
+        if (string_equal(status, "completed"))
+            return 0;
+        await_sleep(deadline_ms(5), err);
+    }
+    return error_set(err, ERR_INTERNAL_ERROR, "the migration is %s", status);
+}
+
+static bool is_moved(const char *guest)
+{
+    for (size_t i = 0; i < COUNT(moved); i++)
+        if (string_equal(guest, moved[i]))
+            return true;
+    return getenv("MOVE_ALL") != NULL;
+}
+
+static int start_guest(const char *guest)
+{
     scoped_arena struct arena *arena = arena_new();
     struct error err = {0};
     scoped_domain_def struct domain_def *def = load(arena, guest, &err);
-    const struct qemu_command_options options = {
+    struct qemu_command_options options = {
         .caps = caps, .channel_dir = folder, .nvram_dir = "/var/lib/libvirt/qemu/nvram", .dry = true};
+    options.incoming = is_moved(guest) ? "defer" : NULL;
     scoped_qemu_command struct qemu_command command = {0};
     if (!def || qemu_command_prepare(def, &options, &err) < 0 || qemu_command_build(&command, def, &options, &err) < 0)
         return print_error("%s: %s\n", guest, err.message), 1;
-    struct argv *argv = argv_new(arena);
-    for (size_t i = 0; i < command.argv->count; i++) {
-        argv_add(argv, i ? tame(arena, command.argv->items[i - 1], command.argv->items[i]) : command.argv->items[0]);
-        if (i && string_equal(command.argv->items[i - 1], "-blockdev"))
-            make_image(argv->items[i]);
-    }
-    const struct qemu_spawn_options how = {.name = guest,
-                                           .argv = argv,
-                                           .environment = command.environment,
-                                           .monitor_path = arena_printf(arena, "%s/monitor", folder),
-                                           .log_path = arena_printf(arena, "%s/%s.log", folder, guest)};
     scoped_qemu_spawned struct qemu_spawned vm = {0};
-    if (qemu_spawn(&how, &callbacks, NULL, &vm, &err) < 0 || qemu_handshake(&vm, &how, deadline_ms(30000), &err) < 0 ||
-        qemu_setup(vm.qmp, def, false, deadline_ms(30000), &err) < 0)
+    if (start(&vm, arena, guest, tame_all(arena, command.argv), "ours", &err) < 0 ||
+        qemu_setup(vm.qmp, def, options.incoming, deadline_ms(30000), &err) < 0 ||
+        (options.incoming && move(arena, guest, &vm, &err) < 0))
         return print_error("%s: %s\n", guest, err.message), 1;
     return 0;
 }
