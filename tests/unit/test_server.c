@@ -407,6 +407,65 @@ static void test_timeout(void **state)
     run((struct scenario){times_out});
 }
 
+/* -- permission ---------------------------------------------------------------------------------------------------- */
+
+static char rules_seen[200];
+
+static int admit(struct call *call, const void *args, struct error *err)
+{
+    if (call->procedure->number == PROC_CONNECT_GET_HOSTNAME)
+        return error_set(err, ERR_INTERNAL_ERROR, "not opened yet");
+    return 0;
+}
+
+static int access_rule(struct call *call, const struct wire_access *rule, const void *args, struct error *err)
+{
+    snprintf(rules_seen + strlen(rules_seen), sizeof rules_seen - strlen(rules_seen), "%s:%s ", rule->object,
+             rule->permission);
+    return strcmp(rule->permission, "save") == 0 ? error_set(err, ERR_ACCESS_DENIED, "no save") : 0;
+}
+
+int handle_domain_set_vcpus_flags(struct call *call, const struct domain_set_vcpus_flags_args *args, struct error *err)
+{
+    return 0;
+}
+
+static void permission_fiber(void *argument)
+{
+    scoped_arena struct arena *arena = arena_new();
+    struct error err;
+    start_server(&(struct server_options){.programs = programs, .client_opened = opened, .admit = admit,
+                                          .access = access_rule});
+    connect_client(false);
+    struct connect_get_hostname_ret name;
+    assert_int_equal(remote_connect_get_hostname(client, arena, &name, &err), -1);
+    assert_string_equal(err.message, "not opened yet");
+
+    /* which rules apply depends on the flags */
+    struct domain_set_vcpus_flags_args args = {.dom = {.name = "guest"}, .nvcpus = 1, .flags = 1};
+    assert_int_equal(remote_domain_set_vcpus_flags(client, &args, &err), 0);
+    assert_string_equal(rules_seen, "domain:write ");
+    args.flags = 2;
+    assert_int_equal(remote_domain_set_vcpus_flags(client, &args, &err), -1);
+    assert_int_equal(err.code, ERR_ACCESS_DENIED);
+
+    server_client_set_authenticated(last_client, false);
+    assert_int_equal(remote_domain_set_vcpus_flags(client, &args, &err), -1);
+    assert_int_equal(err.code, ERR_RPC);
+    assert_string_equal(err.message, "authentication required");
+    struct auth_list_ret types;
+    assert_int_equal(remote_auth_list(client, arena, &types, &err), -1); /* let through, but nobody wrote it */
+    assert_int_equal(err.code, ERR_NO_SUPPORT);
+    client_free(steal(client));
+    stop();
+}
+
+static void test_permission(void **state)
+{
+    fiber_start("test", permission_fiber, NULL);
+    loop_run();
+}
+
 /* -- events and descriptors ---------------------------------------------------------------------------------------- */
 
 static void events(void)
@@ -780,6 +839,7 @@ int main(void)
         cmocka_unit_test(test_many_calls),     cmocka_unit_test(test_client_goes),
         cmocka_unit_test(test_server_goes),    cmocka_unit_test(test_timeout),
         cmocka_unit_test(test_close),
+        cmocka_unit_test(test_permission),
         cmocka_unit_test(test_events),         cmocka_unit_test(test_descriptors),
         cmocka_unit_test(test_download),       cmocka_unit_test(test_upload),
         cmocka_unit_test(test_console),        cmocka_unit_test(test_too_short),

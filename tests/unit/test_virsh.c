@@ -91,7 +91,8 @@ int handle_domain_suspend(struct call *call, const struct domain_suspend_args *a
 static void reboot(void *argument)
 {
     struct server_client *client = argument;
-    struct domain_event_callback_reboot_event event = {.callback_id = 5, .dom = {.name = "guest", .uuid = {1}, .id = 3}};
+    struct domain_event_callback_reboot_event event = {.callback_id = 5,
+                                                       .dom = {.name = "guest", .uuid = {1}, .id = 3}};
     await_sleep(deadline_ms(50), NULL);
     server_client_send_event(client, &program_remote.procedures[PROC_DOMAIN_EVENT_CALLBACK_REBOOT], &event, NULL);
 }
