@@ -343,17 +343,25 @@ static int part_parse(struct parse *parse, const struct field *field, void *part
     return xml_parse(parse, field->element, own, child);
 }
 
-/* The field behind which an unknown first child is written: the last one of the attributes. */
-static const struct field *first_after(const struct place *place)
+/* The field behind which an unknown first child is written: the last one of the attributes beside it or, when there are
+ * none, the one before the first field of its group. previous is the last field of all, in merged tables too. */
+static void first_after(const struct element *element, const struct place *place, const struct field **previous,
+                        const struct field **after, bool *inside)
 {
-    const struct field *after = NULL;
-    for (const struct field *field = place->element->fields;
-         field < place->element->fields + place->element->count; field++) {
-        const char *rest = field->path ? path_after(field->path, place) : NULL;
+    for (const struct field *field = element->fields; field < element->fields + element->count; field++) {
+        if (field->kind == FIELD_KIND_MERGE) {
+            first_after(field->element, place, previous, after, inside);
+            continue;
+        }
+        const char *rest = path_after(field->path, place);
+        if (rest && !*inside) {
+            *inside = true;
+            *after = *previous;
+        }
         if (rest && (*rest == '@' || *rest == '.'))
-            after = field;
+            *after = field;
+        *previous = field;
     }
-    return after;
 }
 
 static int node_parse(struct parse *parse, const struct place *place, xmlNode *node);
@@ -362,8 +370,13 @@ static int child_parse(struct parse *parse, const struct place *place, xmlNode *
 {
     struct child_match match = {0};
     child_find(place->element, place->part, place, child, &match);
-    if (!match.last)
-        return extra_add(parse, place, *after ? *after : first_after(place), child, NULL);
+    if (!match.last) {
+        const struct field *previous = NULL;
+        bool inside = false;
+        if (!*after)
+            first_after(place->element, place, &previous, after, &inside);
+        return extra_add(parse, place, *after, child, NULL);
+    }
     *after = match.last;
     if (match.field && match.field->flags & LIVE && parse->flags & PARSE_INACTIVE)
         return 0;
