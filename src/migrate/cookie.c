@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "migrate/cookie.h"
+
+#include <string.h>
+
+#include "model/xml.h"
+
+#define CAPABILITIES_MAX 128
+
+static xmlNode *child_named(const xmlNode *parent, const char *name)
+{
+    for (xmlNode *child = parent->children; child; child = child->next)
+        if (child->type == XML_ELEMENT_NODE && strcmp((const char *)child->name, name) == 0)
+            return child;
+    return NULL;
+}
+
+static const char *text_of(const xmlNode *parent, const char *name, struct arena *arena)
+{
+    xmlNode *child = child_named(parent, name);
+    xmlChar *content = child ? xmlNodeGetContent(child) : NULL;
+    const char *copy = arena_strdup(arena, (const char *)content);
+    xmlFree(content);
+    return copy;
+}
+
+static const char *attribute(const xmlNode *node, const char *name, struct arena *arena)
+{
+    xmlChar *value = xmlGetProp(node, (const xmlChar *)name);
+    const char *copy = arena_strdup(arena, (const char *)value);
+    xmlFree(value);
+    return copy;
+}
+
+static uint64_t number_of(const xmlNode *parent, const char *name, struct arena *arena)
+{
+    const char *text = text_of(parent, name, arena);
+    uint64_t number = 0;
+    if (text)
+        parse_u64(text, 10, &number);
+    return number;
+}
+
+static int read_uuid(const xmlNode *root, const char *name, unsigned char uuid[UUID_SIZE], struct arena *arena,
+                     struct error *err)
+{
+    const char *text = text_of(root, name, arena);
+    if (text && uuid_parse(text, uuid) == 0)
+        return 0;
+    return error_set(err, ERR_INTERNAL_ERROR, "migration cookie: <%s> is %s%s%s", name, text ? "no UUID: '" : "missing",
+                     text ? text : "", text ? "'" : "");
+}
+
+/* The other end's refusal to go on without something that we do not do. */
+static int check_features(const xmlNode *root, struct arena *arena, struct error *err)
+{
+    for (xmlNode *child = root->children; child; child = child->next)
+        if (child->type == XML_ELEMENT_NODE && strcmp((const char *)child->name, "feature") == 0) {
+            const char *name = attribute(child, "name", arena);
+            return error_set(err, ERR_OPERATION_UNSUPPORTED,
+                             "the other host wants feature '%s' of the migration, which this one does not have",
+                             name ? name : "");
+        }
+    return 0;
+}
+
+static int read_capabilities(struct migrate_cookie *cookie, const xmlNode *node, struct arena *arena,
+                             struct error *err)
+{
+    cookie->has_capabilities = true;
+    cookie->capabilities = arena_new_array(arena, CAPABILITIES_MAX, const char *);
+    for (xmlNode *child = node->children; child; child = child->next) {
+        if (child->type != XML_ELEMENT_NODE || strcmp((const char *)child->name, "cap") != 0)
+            continue;
+        const char *name = attribute(child, "name", arena);
+        if (!name || cookie->capability_count == CAPABILITIES_MAX)
+            return error_set(err, ERR_INTERNAL_ERROR, "migration cookie: <capabilities> has %s",
+                             name ? "too many entries" : "an entry without name");
+        cookie->capabilities[cookie->capability_count++] = name;
+    }
+    return 0;
+}
+
+static void read_statistics(struct migrate_cookie *cookie, const xmlNode *node, struct arena *arena)
+{
+    cookie->has_statistics = true;
+    cookie->started_ms = number_of(node, "started", arena);
+    cookie->stopped_ms = number_of(node, "stopped", arena);
+    cookie->sent_ms = number_of(node, "sent", arena);
+    const char *delta = text_of(node, "delta", arena);
+    if (delta)
+        parse_i64(delta, 10, &cookie->delta_ms);
+    job_info_parse(&cookie->info, node);
+}
+
+static const char *node_text(xmlNode *node, struct arena *arena)
+{
+    xmlBuffer *buffer = xmlBufferCreate();
+    xmlNodeDump(buffer, node->doc, node, 0, 0);
+    const char *text = arena_strdup(arena, (const char *)xmlBufferContent(buffer));
+    xmlBufferFree(buffer);
+    return text;
+}
+
+static int read_root(struct migrate_cookie *cookie, const xmlNode *root, struct arena *arena, struct error *err)
+{
+    cookie->name = text_of(root, "name", arena);
+    cookie->hostname = text_of(root, "hostname", arena);
+    if (!cookie->name || !cookie->hostname)
+        return error_set(err, ERR_INTERNAL_ERROR, "migration cookie: <%s> is missing",
+                         cookie->name ? "hostname" : "name");
+    if (read_uuid(root, "uuid", cookie->uuid, arena, err) < 0 ||
+        read_uuid(root, "hostuuid", cookie->host_uuid, arena, err) < 0 || check_features(root, arena, err) < 0)
+        return -1;
+    xmlNode *capabilities = child_named(root, "capabilities"), *statistics = child_named(root, "statistics");
+    xmlNode *domain = child_named(root, "domain");
+    if (capabilities && read_capabilities(cookie, capabilities, arena, err) < 0)
+        return -1;
+    if (statistics)
+        read_statistics(cookie, statistics, arena);
+    cookie->persistent_xml = domain ? node_text(domain, arena) : NULL;
+    return 0;
+}
+
+int migrate_cookie_read(struct migrate_cookie *cookie, const struct migrate_blob *blob, struct arena *arena,
+                        struct error *err)
+{
+    *cookie = (struct migrate_cookie){0};
+    if (blob->length == 0)
+        return 0;
+    if (blob->length > MIGRATE_COOKIE_MAX || blob->data[blob->length - 1] != '\0')
+        return error_set(err, ERR_INTERNAL_ERROR, "migration cookie of %u bytes %s", blob->length,
+                         blob->length > MIGRATE_COOKIE_MAX ? "is too long" : "does not end with a NUL");
+    xmlDoc *document = xml_read((const char *)blob->data, strlen((const char *)blob->data), "qemu-migration", err);
+    if (!document)
+        return error_wrap(err, "migration cookie");
+    int rc = read_root(cookie, xmlDocGetRootElement(document), arena, err);
+    xmlFreeDoc(document);
+    return rc;
+}
+
+static void write_element(struct text *out, const char *name, const char *value)
+{
+    text_printf(out, "  <%s>", name);
+    xml_escape(out, value ? value : "");
+    text_printf(out, "</%s>\n", name);
+}
+
+static void write_uuid(struct text *out, const char *name, const unsigned char uuid[UUID_SIZE])
+{
+    char string[UUID_STRING_SIZE];
+    uuid_format(uuid, string);
+    write_element(out, name, string);
+}
+
+struct migrate_blob migrate_cookie_write(const struct migrate_cookie *cookie, struct arena *arena)
+{
+    scoped_text struct text out = {0};
+    text_append(&out, "<qemu-migration>\n");
+    write_element(&out, "name", cookie->name);
+    write_uuid(&out, "uuid", cookie->uuid);
+    write_element(&out, "hostname", cookie->hostname);
+    write_uuid(&out, "hostuuid", cookie->host_uuid);
+    if (cookie->persistent_xml)
+        text_append(&out, cookie->persistent_xml);
+    if (cookie->has_statistics) {
+        text_printf(&out, "  <statistics>\n    <started>%llu</started>\n    <stopped>%llu</stopped>\n"
+                          "    <sent>%llu</sent>\n",
+                    (unsigned long long)cookie->started_ms, (unsigned long long)cookie->stopped_ms,
+                    (unsigned long long)cookie->sent_ms);
+        if (cookie->delta_ms)
+            text_printf(&out, "    <delta>%lld</delta>\n", (long long)cookie->delta_ms);
+        job_info_format(&cookie->info, &out);
+        text_append(&out, "  </statistics>\n");
+    }
+    if (cookie->has_capabilities) {
+        /* libvirt turns on by itself, at both ends, only what the other end says it turns on by itself */
+        text_append(&out, "  <capabilities>\n");
+        for (uint32_t i = 0; i < cookie->capability_count; i++)
+            text_printf(&out, "    <cap name='%s' auto='%s'/>\n", cookie->capabilities[i],
+                        string_equal(cookie->capabilities[i], "return-path") ? "yes" : "no");
+        text_append(&out, "  </capabilities>\n");
+    }
+    text_append(&out, "</qemu-migration>\n");
+    return (struct migrate_blob){arena_memdup(arena, text_string(&out), out.length + 1), (uint32_t)out.length + 1};
+}
+
+bool migrate_cookie_can(const struct migrate_cookie *cookie, const char *capability)
+{
+    for (uint32_t i = 0; i < cookie->capability_count; i++)
+        if (strcmp(cookie->capabilities[i], capability) == 0)
+            return true;
+    return false;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "migrate/job_info.h"
+
+/* What one end tells the other between two phases: a <qemu-migration> document, carried by the client without looking
+ * at it. The elements are libvirt's, so that either end may be a libvirtd; what we do not know is skipped, and features
+ * that the other end calls mandatory are refused. */
+struct migrate_cookie {
+    const char *name; /* of the guest on the source */
+    unsigned char uuid[UUID_SIZE];
+    const char *hostname; /* of the end that wrote it */
+    unsigned char host_uuid[UUID_SIZE];
+    bool has_capabilities;
+    const char **capabilities; /* QEMU's migration capabilities there */
+    uint32_t capability_count;
+    const char *persistent_xml; /* what to store on the destination; NULL = none */
+    bool has_statistics;
+    struct job_info info;
+    uint64_t started_ms, stopped_ms, sent_ms; /* since 1970, by the sender's clock: migration, CPUs, cookie; 0 = not yet */
+    int64_t delta_ms;                         /* the receiver's clock at receipt less sent_ms */
+};
+
+/* The bytes on the wire; NUL-terminated, the NUL counts. */
+struct migrate_blob {
+    uint8_t *data;
+    uint32_t length;
+};
+
+/* A cookie longer than this is refused. */
+#define MIGRATE_COOKIE_MAX (4u << 20)
+
+/* No bytes are an empty cookie (all zero, name NULL). ERR_INTERNAL_ERROR names what is wrong with others. */
+int migrate_cookie_read(struct migrate_cookie *cookie, const struct migrate_blob *blob, struct arena *arena,
+                        struct error *err);
+struct migrate_blob migrate_cookie_write(const struct migrate_cookie *cookie, struct arena *arena);
+bool migrate_cookie_can(const struct migrate_cookie *cookie, const char *capability);

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "migrate/internal.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <ifaddrs.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "qemu/log.h"
+#include "qemu/status.h"
+#include "rpc/uri.h"
+
+/* The destination's phases: prepare and finish. */
+
+enum {
+    LOADED_MS = 60000, /* from the source's last byte until QEMU has loaded it */
+    PORTS_TRIED = 16,  /* ports of our range that somebody else may hold */
+};
+
+/* -- prepare: where QEMU listens ----------------------------------------------------------------------------------- */
+
+struct place {
+    const char *host;   /* for the source */
+    const char *listen; /* for QEMU, in brackets when IPv6 */
+    uint16_t port;      /* 0 = one of ours */
+    bool told;          /* the caller's URI says all: there is nothing to answer */
+};
+
+static bool is_number(const char *host, int family)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    return inet_pton(family, host, address) == 1;
+}
+
+static bool have_ipv6(void)
+{
+    struct ifaddrs *all, *one;
+    bool found = false;
+    if (getifaddrs(&all) < 0)
+        return false;
+    for (one = all; one; one = one->ifa_next)
+        found |= one->ifa_addr && one->ifa_addr->sa_family == AF_INET6;
+    freeifaddrs(all);
+    return found;
+}
+
+/* A number is listened at if it can be no other host's: told so, set by the administrator, or loopback. */
+static const char *listen_at(struct driver *driver, const struct migrate_options *options, const char *host,
+                             struct arena *arena)
+{
+    const char *address = options->listen_address;
+    const char *own = driver->options.migration_address;
+    if (!address && string_equal(host, own) && (is_number(host, AF_INET) || is_number(host, AF_INET6)))
+        address = host;
+    if (!address && (string_starts(host, "127.") || string_equal(host, "::1")))
+        address = host;
+    if (!address)
+        return have_ipv6() ? "[::]" : "0.0.0.0";
+    return is_number(address, AF_INET6) ? arena_printf(arena, "[%s]", address) : address;
+}
+
+static int find_place(struct driver *driver, const struct migrate_options *options, struct place *place,
+                      struct arena *arena, struct error *err)
+{
+    const char *own = driver->options.migration_address ? driver->options.migration_address : driver->options.hostname;
+    *place = (struct place){.host = own};
+    if (options->uri) {
+        const char *rest = string_after(options->uri, "tcp:");
+        if (!rest)
+            return error_set(err, ERR_INVALID_ARG, "--migrateuri '%s': only tcp:HOST[:PORT] is possible", options->uri);
+        const char *full = string_starts(rest, "//") ? options->uri : arena_printf(arena, "tcp://%s", rest);
+        const struct uri *uri = uri_parse(arena, full, err);
+        if (!uri)
+            return -1;
+        if (!uri->host || !*uri->host)
+            return error_set(err, ERR_INVALID_ARG, "--migrateuri '%s' names no host", options->uri);
+        *place = (struct place){.host = uri->host, .port = uri->port, .told = uri->port != 0};
+    }
+    place->listen = listen_at(driver, options, place->host, arena);
+    return 0;
+}
+
+static int listen_on(struct migration *migration, const char *address, uint16_t port, struct error *err)
+{
+    scoped_free char *uri = xprintf("tcp:%s:%u", address, port);
+    return qmp_execute(migration->domain->qmp, "migrate-incoming", json_pack("{s:s}", "uri", uri), monitor_deadline(),
+                       err);
+}
+
+/* QEMU tells at once whether it has the port: one that somebody else holds is left for the next. */
+static int listen_somewhere(struct migration *migration, struct place *place, struct error *err)
+{
+    struct driver *driver = migration->domain->driver;
+    uint16_t taken[PORTS_TRIED];
+    unsigned tried = 0;
+    int rc = -1;
+    if (place->port)
+        return listen_on(migration, place->listen, place->port, err);
+    while (tried < PORTS_TRIED && rc < 0) {
+        uint16_t port = driver_take_migration_port(driver, err);
+        if (!port)
+            break;
+        taken[tried++] = port;
+        rc = listen_on(migration, place->listen, port, err);
+    }
+    for (unsigned i = 0; i + (rc == 0) < tried; i++)
+        driver_release_migration_port(driver, taken[i]);
+    if (rc < 0)
+        return error_wrap(err, "no port of this host could be listened on for the migration");
+    migration->port = place->port = taken[tried - 1];
+    return 0;
+}
+
+/* -- prepare: the guest -------------------------------------------------------------------------------------------- */
+
+static int check_origin(const struct driver *driver, const struct migrate_cookie *remote, const struct domain_def *def,
+                        struct error *err)
+{
+    if (!remote->name)
+        return 0;
+    if (memcmp(remote->host_uuid, driver->options.host_uuid, UUID_SIZE) == 0)
+        return error_set(err, ERR_OPERATION_INVALID,
+                         "domain '%s' cannot be migrated to the host it runs on (host '%s', same host UUID as ours)",
+                         remote->name, remote->hostname);
+    if (memcmp(remote->uuid, def->uuid, UUID_SIZE) != 0)
+        return error_set(err, ERR_INTERNAL_ERROR, "the migration's cookie is about another domain ('%s') than its XML ('%s')",
+                         remote->name, def->name);
+    return 0;
+}
+
+static struct domain_def *incoming_def(struct driver *driver, const struct migrate_options *options, struct error *err)
+{
+    if (!options->xml)
+        return error_null(err, ERR_INVALID_ARG, "the migration comes without the domain's XML (%s)",
+                          MIGRATE_PARAM_DEST_XML);
+    scoped_domain_def struct domain_def *def = driver_parse(driver, options->xml, DOMAIN_PARSE_INACTIVE, err);
+    struct domain_def *named = def ? domain_edit(def) : NULL;
+    if (named && options->dname)
+        named->name = arena_strdup(named->arena, options->dname);
+    return named;
+}
+
+static int check_free(const struct domain *domain, struct error *err)
+{
+    if (!domain_active(domain))
+        return 0;
+    return error_set(err, ERR_OPERATION_INVALID, "domain '%s' already runs on this host (id %d)", domain_name(domain),
+                     domain->object.id);
+}
+
+static int receive(struct migration *migration, const struct domain_def *def, const struct migrate_cookie *remote,
+                   struct place *place, struct error *err)
+{
+    struct domain *domain = migration->domain;
+    domain->migration_status[0] = '\0';
+    if (check_free(domain, err) < 0 || domain_launch(domain, domain_edit(def), "defer", -1, err) < 0)
+        return -1;
+    domain->shutoff_reason = DOMAIN_SHUTOFF_FAILED; /* should QEMU end before it has its guest */
+    if (migration_configure(migration, false, remote, err) < 0 || listen_somewhere(migration, place, err) < 0)
+        return -1;
+    if (migration->abort.code)
+        return error_set(err, migration->abort.code, "the migration was cancelled: %s", migration->abort.message);
+    return domain_require_active(domain, err);
+}
+
+void destination_discard(struct migration *migration)
+{
+    struct domain *domain = migration->domain;
+    struct error err = {0};
+    if (domain->process && domain_stop(domain, DOMAIN_SHUTOFF_FAILED, false, &err) < 0)
+        log_error("%s", err.message);
+    object_forget_if_unused(&domain->object);
+    migration_end(migration);
+}
+
+int migration_prepare(struct driver *driver, const struct migrate_options *options, const struct migrate_caller *caller,
+                      const struct migrate_blob *cookie_in, struct migrate_blob *cookie_out, const char **uri,
+                      struct arena *arena, struct error *err)
+{
+    struct migrate_cookie remote;
+    struct place place;
+    scoped_domain_def struct domain_def *def = incoming_def(driver, options, err);
+    if (!def || migrate_cookie_read(&remote, cookie_in, arena, err) < 0 ||
+        check_origin(driver, &remote, def, err) < 0 || find_place(driver, options, &place, arena, err) < 0)
+        return -1;
+    struct object *object = object_claim(&driver->domains, def->name, def->uuid, err);
+    if (!object)
+        return -1;
+    scoped_domain struct domain *domain = domain_of(object);
+    if (check_free(domain, err) < 0)
+        return -1;
+    struct migration *migration = migration_new(domain, JOB_MIGRATE_IN, options, caller, err);
+    if (!migration)
+        return -1;
+    migration->origin_name = arena_strdup(migration->arena, remote.name ? remote.name : def->name);
+    bool ours = !domain_active(domain); /* somebody may have started it while we waited for the job */
+    if (receive(migration, def, &remote, &place, err) < 0) {
+        if (ours)
+            destination_discard(migration);
+        else
+            migration_end(migration);
+        return -1;
+    }
+    bool v6 = strchr(place.host, ':');
+    *uri = place.told ? NULL : arena_printf(arena, v6 ? "tcp:[%s]:%u" : "tcp:%s:%u", place.host, place.port);
+    struct migrate_cookie cookie = migration_cookie(migration, migration_caps(domain, err), arena);
+    *cookie_out = migrate_cookie_write(&cookie, arena);
+    domain_notify_lifecycle(domain, DOMAIN_EVENT_STARTED, DOMAIN_EVENT_STARTED_MIGRATED);
+    migration_wait_next(migration, PHASE_PREPARED);
+    return 0;
+}
+
+/* -- finish -------------------------------------------------------------------------------------------------------- */
+
+static int wait_loaded(struct migration *migration, struct error *err)
+{
+    struct domain *domain = migration->domain;
+    const char *name = domain_name(domain);
+    deadline until = deadline_ms(LOADED_MS);
+    while (domain_active(domain) && strcmp(domain->migration_status, "completed") != 0) {
+        if (strcmp(domain->migration_status, "failed") == 0)
+            break;
+        if (condition_wait(&domain->changed, until, err) < 0)
+            return error_wrap(err, "QEMU of domain '%s' has not loaded the guest within %d s", name, LOADED_MS / 1000);
+    }
+    if (domain_active(domain) && strcmp(domain->migration_status, "completed") == 0)
+        return 0;
+    scoped_arena struct arena *arena = arena_new();
+    return error_set(err, ERR_OPERATION_FAILED, "QEMU of domain '%s' could not load the guest: %s", name,
+                     qemu_log_tail(arena, domain_log_path(domain, arena), 0));
+}
+
+static struct domain_def *stored_def(struct domain *domain, const char *xml, struct error *err)
+{
+    scoped_free char *own = xml ? NULL : domain_format(domain->object.live, DOMAIN_XML_INACTIVE | DOMAIN_XML_SECURE |
+                                                                                DOMAIN_XML_MIGRATABLE);
+    scoped_domain_def struct domain_def *def = driver_parse(domain->driver, xml ? xml : own, DOMAIN_PARSE_INACTIVE, err);
+    if (!def)
+        return NULL;
+    if (memcmp(def->uuid, domain->object.uuid, UUID_SIZE) != 0)
+        return error_null(err, ERR_OPERATION_INVALID, "the definition to be stored is of another UUID than domain '%s'",
+                          domain_name(domain));
+    struct domain_def *named = domain_edit(def);
+    named->name = arena_strdup(named->arena, domain_name(domain));
+    return named;
+}
+
+/* Before the guest runs: a definition that cannot be stored must not be lost with the source's. */
+static int persist(struct migration *migration, const struct migrate_cookie *remote, struct error *err)
+{
+    struct domain *domain = migration->domain;
+    if (!(migration->options.flags & MIGRATE_PERSIST_DEST))
+        return 0;
+    struct domain_def *def = stored_def(domain, remote->persistent_xml, err);
+    if (!def || object_store_def(&domain->object, def, err) < 0)
+        return -1;
+    domain->config_changed = true;
+    return domain_require_active(domain, err);
+}
+
+/* The point of no return: from here the guest is this host's. incoming is cleared first, so that a daemon that is killed
+ * in between keeps what may run. */
+static int let_run(struct migration *migration, struct error *err)
+{
+    struct domain *domain = migration->domain;
+    domain->incoming = false;
+    if (migration->options.flags & MIGRATE_PAUSED) {
+        domain_set_state(domain, DOMAIN_PAUSED, DOMAIN_PAUSED_USER, DOMAIN_EVENT_SUSPENDED,
+                         DOMAIN_EVENT_SUSPENDED_PAUSED);
+        return 0;
+    }
+    domain->resume_reason = DOMAIN_RUNNING_MIGRATED;
+    return qmp_execute(domain->qmp, "cont", NULL, monitor_deadline(), err);
+}
+
+static void undo_persist(struct domain *domain, bool was_persistent)
+{
+    struct error err = {0};
+    if (!was_persistent && domain->object.persistent && object_undefine(&domain->object, &err) < 0)
+        log_error("%s", err.message);
+}
+
+/* Times as the guest's user saw them: the source's share by its clock, ours by ours. */
+static void keep_info(struct migration *migration, const struct migrate_cookie *remote, uint64_t received_ms)
+{
+    struct domain *domain = migration->domain;
+    uint64_t here = clock_ms() - received_ms;
+    if (!remote->has_statistics)
+        return;
+    struct job_info info = remote->info;
+    info.operation = DOMAIN_JOB_OPERATION_MIGRATION_IN;
+    info.type = DOMAIN_JOB_COMPLETED;
+    if (remote->started_ms && remote->sent_ms >= remote->started_ms)
+        info.elapsed_ms = remote->sent_ms - remote->started_ms + here;
+    if (remote->stopped_ms && remote->sent_ms >= remote->stopped_ms) {
+        info.downtime_ms = remote->sent_ms - remote->stopped_ms + here;
+        info.has_downtime = true;
+    }
+    free(domain->last_job);
+    domain->last_job = xcalloc(1, sizeof *domain->last_job);
+    *domain->last_job = info;
+}
+
+static struct migrate_blob finished_cookie(struct migration *migration, const struct migrate_cookie *remote,
+                                           uint64_t received_ms, struct arena *arena)
+{
+    struct migrate_cookie cookie = migration_cookie(migration, NULL, arena);
+    if (remote->has_statistics) {
+        cookie.has_statistics = true;
+        cookie.info = *migration->domain->last_job;
+        cookie.started_ms = remote->started_ms;
+        cookie.stopped_ms = remote->stopped_ms;
+        cookie.sent_ms = clock_ms();
+        cookie.delta_ms = (int64_t)(received_ms - remote->sent_ms);
+    }
+    return migrate_cookie_write(&cookie, arena);
+}
+
+static int arrive(struct migration *migration, const struct migrate_cookie *remote, struct error *err)
+{
+    struct domain *domain = migration->domain;
+    bool was_persistent = domain->object.persistent;
+    if (wait_loaded(migration, err) == 0 && persist(migration, remote, err) == 0 && let_run(migration, err) == 0) {
+        domain->shutoff_reason = -1;
+        return 0;
+    }
+    undo_persist(domain, was_persistent);
+    destination_discard(migration);
+    return -1;
+}
+
+struct domain *migration_finish(struct driver *driver, const struct migrate_options *options, bool cancelled,
+                                const struct migrate_caller *caller, const struct migrate_blob *cookie_in,
+                                struct migrate_blob *cookie_out, struct arena *arena, struct error *err)
+{
+    uint64_t received_ms = clock_ms();
+    struct object *object = options->dname ? registry_find_name(&driver->domains, options->dname, NULL) : NULL;
+    if (!object || !domain_of(object)->incoming)
+        return error_null(err, ERR_OPERATION_FAILED,
+                          "no migration of domain '%s' to this host is under way: it was given up, or its QEMU failed; see "
+                          "the log of this host",
+                          options->dname ? options->dname : "");
+    scoped_domain struct domain *domain = domain_of(object_ref(object));
+    struct migration *migration = migration_take(domain, PHASE_PREPARED, PHASE_FINISHING, caller, err);
+    if (!migration)
+        return NULL;
+    struct migrate_cookie remote;
+    if (cancelled || migrate_cookie_read(&remote, cookie_in, arena, err) < 0) {
+        destination_discard(migration);
+        return cancelled ? error_null(err, ERR_MIGRATE_FINISH_OK, "migration successfully aborted") : NULL;
+    }
+    migration->options.flags |= options->flags & (MIGRATE_PAUSED | MIGRATE_PERSIST_DEST);
+    if (arrive(migration, &remote, err) < 0)
+        return NULL;
+    keep_info(migration, &remote, received_ms);
+    *cookie_out = finished_cookie(migration, &remote, received_ms, arena);
+    migration_end(migration);
+    return steal(domain);
+}

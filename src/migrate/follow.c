@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "migrate/internal.h"
+
+#include <string.h>
+
+/* Watching the source's QEMU from `migrate` to the end. What happens is told by events, at once; it is asked only for
+ * figures, and only when somebody wants them, or to see that it still moves. */
+
+enum {
+    LOOK_MS = 1000,    /* how often to see whether it moves */
+    STALL_S = 60,      /* a destination that takes nothing for so long hangs */
+    CANCEL_MS = 30000, /* for QEMU to give up; it waits for its threads */
+    ASK_MS = 2000,
+    FRESH_NS = 50000000, /* figures younger than this are good enough for another asker */
+};
+
+void migration_ask(struct migration *migration, uint64_t timeout_ms)
+{
+    struct domain *domain = migration->domain;
+    uint64_t now = now_ns();
+    if (!domain_active(domain) || now - migration->asked_ns < FRESH_NS)
+        return;
+    migration->asked_ns = now; /* also when it fails: a QEMU that hangs is not asked by everyone */
+    scoped_domain struct domain *kept = domain_of(object_ref(&domain->object));
+    scoped_json json_t *reply = qmp_command(domain->qmp, "query-migrate", NULL, deadline_ms(timeout_ms), NULL);
+    if (domain->migration != migration)
+        return; /* over meanwhile */
+    if (reply)
+        job_info_update(&migration->info, reply);
+    migration->info.elapsed_ms = clock_ms() - migration->started_ms;
+}
+
+/* What was asked for, or what QEMU says. */
+static int explain(struct migration *migration, struct error *err)
+{
+    struct domain *domain = migration->domain;
+    const char *name = domain_name(domain);
+    if (migration->abort.code)
+        return error_set(err, migration->abort.code, "operation aborted: the migration of domain '%s' was cancelled: %s",
+                         name, migration->abort.message);
+    if (!domain_active(domain))
+        return error_set(err, ERR_OPERATION_FAILED, "operation failed: domain '%s' ended during its migration", name);
+    scoped_json json_t *reply = qmp_command(domain->qmp, "query-migrate", NULL, deadline_ms(ASK_MS), NULL);
+    const char *words = json_string_value(json_object_get(reply, "error-desc"));
+    return error_set(err, ERR_OPERATION_FAILED, "operation failed: the migration of domain '%s' broke: %s", name,
+                     words ? words : "QEMU gave no reason; see the destination's log of this domain");
+}
+
+struct watch_state {
+    bool cancelled;           /* migrate_cancel was sent */
+    deadline cancel_until;
+    uint64_t look_at_ns, moved_ns, processed;
+};
+
+static void note_stop(struct migration *migration)
+{
+    if (migration->domain->state == DOMAIN_RUNNING)
+        migration->stopped_ms = 0;
+    else if (!migration->stopped_ms)
+        migration->stopped_ms = clock_ms();
+}
+
+static void look(struct migration *migration, struct watch_state *state)
+{
+    uint64_t now = now_ns();
+    if (now < state->look_at_ns)
+        return;
+    state->look_at_ns = now + LOOK_MS * UINT64_C(1000000);
+    migration_ask(migration, ASK_MS);
+    if (migration->info.memory_processed != state->processed) {
+        state->processed = migration->info.memory_processed;
+        state->moved_ns = now_ns();
+    }
+    if (now_ns() - state->moved_ns > STALL_S * UINT64_C(1000000000) && !migration->abort.code)
+        error_set(&migration->abort, ERR_OPERATION_TIMEOUT, "the destination has taken nothing for %d s", STALL_S);
+}
+
+static void check_guest(struct migration *migration)
+{
+    const struct domain *domain = migration->domain;
+    if (migration->options.flags & MIGRATE_ABORT_ON_ERROR && domain->state == DOMAIN_PAUSED &&
+        domain->reason == DOMAIN_PAUSED_IOERROR && !migration->abort.code)
+        error_set(&migration->abort, ERR_OPERATION_FAILED,
+                  "the guest stopped because of a disk error, and --abort-on-error was given");
+}
+
+static int cancel(struct migration *migration, struct watch_state *state, struct error *err)
+{
+    state->cancelled = true;
+    state->cancel_until = deadline_ms(CANCEL_MS);
+    return qmp_execute(migration->domain->qmp, "migrate_cancel", NULL, monitor_deadline(), err);
+}
+
+int migration_follow(struct migration *migration, struct error *err)
+{
+    struct domain *domain = migration->domain;
+    uint64_t now = now_ns();
+    struct watch_state state = {.look_at_ns = now + LOOK_MS * UINT64_C(1000000), .moved_ns = now};
+    for (;;) {
+        const char *status = domain->migration_status;
+        note_stop(migration);
+        if (!domain_active(domain) || qmp_is_closed(domain->qmp))
+            return explain(migration, err);
+        if (strcmp(status, "completed") == 0)
+            return 0;
+        if (strcmp(status, "failed") == 0 || strcmp(status, "cancelled") == 0)
+            return explain(migration, err);
+        check_guest(migration);
+        if (migration->abort.code && !state.cancelled && cancel(migration, &state, err) < 0)
+            return -1;
+        if (state.cancelled && now_ns() > state.cancel_until)
+            return error_set(err, ERR_OPERATION_TIMEOUT, "QEMU of domain '%s' did not give its migration up within %d s",
+                             domain_name(domain), CANCEL_MS / 1000);
+        condition_wait(&domain->changed, state.look_at_ns, NULL);
+        look(migration, &state);
+    }
+}

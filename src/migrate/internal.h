@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/json.h"
+#include "base/loop.h"
+#include "migrate/cookie.h"
+#include "migrate/migrate.h"
+#include "qemu/capabilities.h"
+
+/* Shared by the files of this folder only.
+ *
+ *        source                                                destination
+ *
+ *   begin ─► BEGUN ─► perform ─► PERFORMED ─► confirm    prepare ─► PREPARED ─► finish
+ *                     (PERFORMING)                       (PREPARING)            (FINISHING)
+ *
+ * In the phases in capitals without brackets nobody works on the migration: it waits for its client's next call, watched
+ * by a guard. In the bracketed ones a fiber works on it; others only leave a wish in `abort` and wake domain->changed.
+ * Who owns the guest: the source, until the destination lets it run; after PERFORMED only the client, or the other end,
+ * can tell. */
+enum migration_phase {
+    PHASE_BEGUN,
+    PHASE_PERFORMING,
+    PHASE_PERFORMED,
+    PHASE_CONFIRMING,
+    PHASE_PREPARING,
+    PHASE_PREPARED,
+    PHASE_FINISHING,
+};
+
+/* domain->outgoing, kept in the status file. */
+enum outgoing {
+    OUTGOING_NONE,
+    OUTGOING_PERFORMING, /* the destination cannot have it: nobody was told that it may run there */
+    OUTGOING_PERFORMED,  /* the destination may have it */
+};
+
+struct migration {
+    struct domain *domain; /* a reference */
+    struct job job;
+    enum migration_phase phase;
+    struct arena *arena;
+    struct migrate_options options;
+    const char *origin_name; /* the guest's name on the source, as cookies have it */
+    const char *persistent_xml; /* source: what the destination shall store */
+    const void *client;      /* whose end takes the migration back; NULL = nobody's */
+    struct timer *guard;
+    bool idle;               /* the guard saw it wait in this phase before */
+    struct error abort;      /* code set: it shall end, and why */
+    bool was_running;        /* source: the guest ran when the migration began */
+    uint16_t port;           /* destination: taken from the driver's range; 0 = none */
+    const char **extra_caps; /* source: capabilities to be turned off again when it fails; NULL-terminated */
+    struct job_info info;
+    uint64_t started_ms, stopped_ms; /* since 1970; stopped 0 = the guest runs */
+    uint64_t asked_ns;       /* when info was last brought up to date */
+};
+
+/* -- migration.c: the struct and its end --------------------------------------------------------------------------- */
+
+/* A migration of the domain, whose job it then holds (JOB_MIGRATE_OUT or _IN); domain->migration points at it. The fiber
+ * is shielded until migration_wait_next() or migration_end(). Waits. */
+struct migration *migration_new(struct domain *domain, enum job_kind kind, const struct migrate_options *options,
+                                const struct migrate_caller *caller, struct error *err);
+/* The phase's work is done: from here the client's next call is awaited. The fiber may be cancelled again. */
+void migration_wait_next(struct migration *migration, enum migration_phase phase);
+/* The domain's migration, if it waits in that phase; then `working` is its phase and the caller its owner. The fiber is
+ * shielded until migration_wait_next() or migration_end(). NULL with err. */
+struct migration *migration_take(struct domain *domain, enum migration_phase waiting, enum migration_phase working,
+                                 const struct migrate_caller *caller, struct error *err);
+/* Lets go of the domain, its job and its port. */
+void migration_end(struct migration *migration);
+/* Milliseconds since 1970, for cookies. */
+uint64_t clock_ms(void);
+
+/* -- negotiate.c --------------------------------------------------------------------------------------------------- */
+
+/* The capabilities of this host's QEMU that cookies tell of. */
+void migration_tell_capabilities(const struct qemu_caps *caps, struct migrate_cookie *cookie, struct arena *arena);
+/* Tells QEMU what both ends can do and what is asked for. remote as the other end's cookie has it. Notes in
+ * migration->extra_caps what has to be turned off when it fails. Waits. */
+int migration_configure(struct migration *migration, bool source, const struct migrate_cookie *remote,
+                        struct error *err);
+/* Turns off what a failed or interrupted migration left on. Waits. */
+void migration_unconfigure(struct domain *domain, const char **capabilities);
+/* Capabilities that are off unless a migration asks for them; NULL-terminated. */
+extern const char *migration_optional_caps[];
+/* The cookie that this end writes, without statistics. */
+struct migrate_cookie migration_cookie(const struct migration *migration, const struct qemu_caps *caps,
+                                       struct arena *arena);
+/* What QEMU of the running domain can do; waits when it was not asked yet. */
+const struct qemu_caps *migration_caps(const struct domain *domain, struct error *err);
+
+/* -- follow.c ------------------------------------------------------------------------------------------------------ */
+
+/* After `migrate`: waits until all is on the other side (0) or it failed (-1, with QEMU's reason). Waits. */
+int migration_follow(struct migration *migration, struct error *err);
+/* Asks QEMU for the figures, unless they are fresh. Waits, at most for timeout_ms; a failure leaves the old ones. */
+void migration_ask(struct migration *migration, uint64_t timeout_ms);
+
+/* -- source.c ------------------------------------------------------------------------------------------------------ */
+
+/* The parts that peer.c drives too. */
+/* Begins a migration of a domain that can be migrated now: migration_new() with checks. */
+struct migration *source_new(struct domain *domain, const struct migrate_options *options,
+                             const struct migrate_caller *caller, struct error *err);
+char *source_begin(struct migration *migration, struct migrate_blob *cookie, struct arena *arena, struct error *err);
+int source_perform(struct migration *migration, const char *uri, const struct migrate_blob *cookie_in,
+                   struct migrate_blob *cookie_out, struct arena *arena, struct error *err);
+/* The destination has it: ends the guest here. */
+int source_complete(struct migration *migration, uint32_t flags, const struct migrate_blob *cookie_in,
+                    struct error *err);
+/* The destination has not: the guest goes on here. Waits; then the migration is over. */
+void source_take_back(struct migration *migration);
+/* Nobody knows: the guest stays paused, and the log says what to do. */
+void source_leave(struct migration *migration, const char *why);
+
+/* -- destination.c ------------------------------------------------------------------------------------------------- */
+
+/* Ends the guest that waits here and the migration. Waits. */
+void destination_discard(struct migration *migration);

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "migrate/internal.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "qemu/log.h"
+#include "qemu/status.h"
+
+/* The struct of a migration, its waits between phases, and what happens to it from outside. */
+
+/* A client that is there but does not go on loses its migration after one to two of these. Preparing a large guest with
+ * preallocated memory takes minutes, and that is a wait of the source's. */
+#define GUARD_MS 180000
+
+uint64_t clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static bool is_gap(enum migration_phase phase)
+{
+    return phase == PHASE_BEGUN || phase == PHASE_PERFORMED || phase == PHASE_PREPARED;
+}
+
+struct migration *migration_new(struct domain *domain, enum job_kind kind, const struct migrate_options *options,
+                                const struct migrate_caller *caller, struct error *err)
+{
+    bool out = kind == JOB_MIGRATE_OUT;
+    struct migration *migration = xcalloc(1, sizeof *migration);
+    job_asked_by(&migration->job, caller->name);
+    if (job_begin(&migration->job, &domain->object, kind, out ? "migrate" : "receive", err) < 0) {
+        free(migration);
+        return NULL;
+    }
+    migration->domain = domain_of(object_ref(&domain->object));
+    migration->arena = arena_new();
+    migration->options = migrate_options_copy(options, migration->arena);
+    migration->client = caller->client;
+    migration->phase = out ? PHASE_PERFORMING : PHASE_PREPARING;
+    migration->started_ms = clock_ms();
+    migration->info.type = DOMAIN_JOB_UNBOUNDED;
+    migration->info.operation = out ? DOMAIN_JOB_OPERATION_MIGRATION_OUT : DOMAIN_JOB_OPERATION_MIGRATION_IN;
+    domain->migration = migration;
+    return migration;
+}
+
+void migration_end(struct migration *migration)
+{
+    struct domain *domain = migration->domain;
+    timer_free(migration->guard);
+    if (migration->port)
+        driver_release_migration_port(domain->driver, migration->port);
+    if (domain->migration == migration)
+        domain->migration = NULL;
+    condition_wake(&domain->changed);
+    job_end(&migration->job);
+    object_unref(&domain->object);
+    arena_free(migration->arena);
+    free(migration);
+}
+
+/* -- gaps ---------------------------------------------------------------------------------------------------------- */
+
+struct give_up {
+    struct domain *domain; /* a reference */
+    const struct migration *migration;
+    const char *why;
+};
+
+/* Takes back a migration that waits for a client that will not go on. */
+static void give_up(void *owner)
+{
+    struct give_up request = *(struct give_up *)owner;
+    free(owner);
+    scoped_domain struct domain *domain = request.domain;
+    struct migration *migration = domain->migration;
+    if (!migration || migration != request.migration || !is_gap(migration->phase))
+        return;
+    fiber_shield(true);
+    log_warning("the migration of domain '%s' is given up: %s", domain_name(domain), request.why);
+    switch (migration->phase) {
+    case PHASE_PREPARED:
+        migration->phase = PHASE_FINISHING;
+        destination_discard(migration);
+        break;
+    case PHASE_PERFORMED:
+        source_leave(migration, request.why);
+        break;
+    default:
+        migration_end(migration);
+    }
+}
+
+static void start_give_up(struct migration *migration, const char *why)
+{
+    struct give_up *request = xcalloc(1, sizeof *request);
+    *request = (struct give_up){domain_of(object_ref(&migration->domain->object)), migration, why};
+    fiber_start("give up", give_up, request);
+}
+
+static void guard_fired(void *owner)
+{
+    struct migration *migration = owner;
+    const char *status = migration->domain->migration_status;
+    bool flows = migration->phase == PHASE_PREPARED && (strcmp(status, "active") == 0 || strcmp(status, "device") == 0);
+    if (!flows && migration->idle)
+        start_give_up(migration, "its client does not go on");
+    else
+        migration->idle = !flows;
+}
+
+void migration_wait_next(struct migration *migration, enum migration_phase phase)
+{
+    migration->phase = phase;
+    migration->idle = false;
+    migration->guard = timer_new(GUARD_MS, GUARD_MS, guard_fired, migration);
+    fiber_shield(migration->job.shielded_before);
+    if (migration->abort.code)
+        start_give_up(migration, "its client is gone");
+}
+
+struct migration *migration_take(struct domain *domain, enum migration_phase waiting, enum migration_phase working,
+                                 const struct migrate_caller *caller, struct error *err)
+{
+    struct migration *migration = domain->migration;
+    if (!migration || migration->phase != waiting)
+        return error_null(err, ERR_OPERATION_INVALID, "domain '%s' has no migration that waits for this (%s)",
+                          domain_name(domain), migration ? "another phase of it runs" : "none is under way");
+    timer_free(steal(migration->guard));
+    migration->phase = working;
+    migration->client = caller->client;
+    migration->job.shielded_before = fiber_shield(true);
+    return migration;
+}
+
+/* -- from outside -------------------------------------------------------------------------------------------------- */
+
+void migration_client_gone(struct domain *domain, const void *client)
+{
+    struct migration *migration = domain->migration;
+    if (!migration || migration->client != client)
+        return;
+    migration->client = NULL;
+    if (is_gap(migration->phase)) {
+        start_give_up(migration, "its client is gone");
+        return;
+    }
+    if (migration->phase == PHASE_FINISHING || migration->phase == PHASE_CONFIRMING)
+        return; /* decided already */
+    error_set(&migration->abort, ERR_OPERATION_ABORTED, "its client is gone");
+    condition_wake(&domain->changed);
+}
+
+void migration_ended(struct domain *domain)
+{
+    struct migration *migration = domain->migration;
+    if (!is_gap(migration->phase))
+        return; /* its fiber sees it */
+    if (migration->phase == PHASE_PREPARED) {
+        scoped_arena struct arena *arena = arena_new();
+        log_error("domain '%s' did not arrive: QEMU ended before the migration did: %s", domain_name(domain),
+                  qemu_log_tail(arena, domain_log_path(domain, arena), 0));
+    }
+    migration_end(migration);
+}

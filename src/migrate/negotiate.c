@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "migrate/internal.h"
+
+#include <string.h>
+
+/* What QEMU is told before a migration: the intersection of what both ends can, by their own introspection, and what is
+ * asked for. */
+
+#define PROBE_MS 30000
+
+enum { SOURCE = 1, DESTINATION = 2 };
+
+static const struct {
+    const char *name;
+    unsigned sides; /* who has to turn it on */
+    bool both;      /* it works only when both ends know it */
+    uint32_t flag;  /* asked for by this; 0 = on whenever possible */
+    const char *option;
+} capabilities[] = {
+    {"events", SOURCE | DESTINATION, false, 0, NULL},
+    {"return-path", SOURCE | DESTINATION, true, 0, NULL},
+    /* the destination takes image locks only when it is let run: until then the source can take its guest back */
+    {"late-block-activate", DESTINATION, false, 0, NULL},
+    {"auto-converge", SOURCE, false, MIGRATE_AUTO_CONVERGE, "--auto-converge"},
+    {"multifd", SOURCE | DESTINATION, true, MIGRATE_PARALLEL, "--parallel"},
+    {"xbzrle", SOURCE | DESTINATION, true, MIGRATE_COMPRESSED, "--compressed"},
+    /* known to the other end only because it says so, libvirt does not; catches streams that met the wrong guest */
+    {"validate-uuid", SOURCE, true, 0, NULL},
+};
+
+const char *migration_optional_caps[] = {"auto-converge", "multifd", "xbzrle", NULL};
+
+const struct qemu_caps *migration_caps(const struct domain *domain, struct error *err)
+{
+    const struct domain_def *live = domain->object.live;
+    if (!live) {
+        error_set(err, ERR_OPERATION_INVALID, "domain '%s' is not running", domain_name(domain));
+        return NULL;
+    }
+    return qemu_caps_get(domain->driver->caps, live->emulator, deadline_ms(PROBE_MS), err);
+}
+
+void migration_tell_capabilities(const struct qemu_caps *caps, struct migrate_cookie *cookie, struct arena *arena)
+{
+    cookie->has_capabilities = true;
+    cookie->capabilities = arena_new_array(arena, caps->migration_capabilities.count + 1, const char *);
+    for (size_t i = 0; i < caps->migration_capabilities.count; i++)
+        cookie->capabilities[cookie->capability_count++] = caps->migration_capabilities.item[i];
+}
+
+struct migrate_cookie migration_cookie(const struct migration *migration, const struct qemu_caps *caps,
+                                       struct arena *arena)
+{
+    const struct domain *domain = migration->domain;
+    struct migrate_cookie cookie = {.name = migration->origin_name, .hostname = domain->driver->options.hostname};
+    memcpy(cookie.uuid, domain->object.uuid, UUID_SIZE);
+    memcpy(cookie.host_uuid, domain->driver->options.host_uuid, UUID_SIZE);
+    if (caps)
+        migration_tell_capabilities(caps, &cookie, arena);
+    return cookie;
+}
+
+static int add_capability(json_t *list, struct migration *migration, size_t row, bool known_here, bool known_there,
+                          struct error *err)
+{
+    uint32_t flag = capabilities[row].flag;
+    if (flag && !(migration->options.flags & flag))
+        return 0;
+    if (known_here && (known_there || !capabilities[row].both)) {
+        json_array_append_new(list, json_pack("{s:s, s:b}", "capability", capabilities[row].name, "state", 1));
+        return 0;
+    }
+    if (!flag)
+        return 0;
+    return error_set(err, ERR_OPERATION_UNSUPPORTED, "%s: QEMU of the %s host cannot do it (no migration capability '%s')",
+                     capabilities[row].option, known_here ? "other" : "local", capabilities[row].name);
+}
+
+static json_t *capability_list(struct migration *migration, unsigned side, const struct qemu_caps *caps,
+                               const struct migrate_cookie *remote, struct error *err)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < COUNT(capabilities); i++) {
+        bool here = qemu_strings_have(&caps->migration_capabilities, capabilities[i].name);
+        bool there = migrate_cookie_can(remote, capabilities[i].name);
+        if (capabilities[i].sides & side && add_capability(list, migration, i, here, there, err) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+static void put_number(json_t *object, const char *name, uint64_t value)
+{
+    if (value)
+        json_object_set_new(object, name, json_integer((json_int_t)value));
+}
+
+/* QEMU's own limit of 128 MiB/s is there to protect links that nobody described; ours is all there is. */
+static json_t *parameter_object(const struct migration *migration, unsigned side)
+{
+    const struct migrate_options *options = &migration->options;
+    const struct domain *domain = migration->domain;
+    json_t *object = json_object();
+    if (options->flags & MIGRATE_PARALLEL)
+        put_number(object, "multifd-channels", options->connections);
+    if (options->flags & MIGRATE_COMPRESSED)
+        put_number(object, "xbzrle-cache-size", options->xbzrle_cache);
+    if (side == DESTINATION)
+        return object;
+    uint64_t mib = options->bandwidth_mib ? options->bandwidth_mib : domain->migrate_bandwidth_mib;
+    put_number(object, "max-bandwidth", (mib ? mib : MIGRATE_BANDWIDTH_UNLIMITED) << 20);
+    put_number(object, "downtime-limit",
+               domain->migrate_downtime_ms ? domain->migrate_downtime_ms : MIGRATE_DOWNTIME_DEFAULT_MS);
+    put_number(object, "cpu-throttle-initial", options->throttle_initial);
+    put_number(object, "cpu-throttle-increment", options->throttle_increment);
+    return object;
+}
+
+static void note_extra(struct migration *migration)
+{
+    size_t count = 0;
+    migration->extra_caps = arena_new_array(migration->arena, COUNT(capabilities) + 1, const char *);
+    for (size_t i = 0; i < COUNT(capabilities); i++)
+        if (migration->options.flags & capabilities[i].flag)
+            migration->extra_caps[count++] = capabilities[i].name;
+}
+
+int migration_configure(struct migration *migration, bool source, const struct migrate_cookie *remote,
+                        struct error *err)
+{
+    unsigned side = source ? SOURCE : DESTINATION;
+    const struct qemu_caps *caps = migration_caps(migration->domain, err);
+    json_t *list = caps ? capability_list(migration, side, caps, remote, err) : NULL;
+    if (!list)
+        return -1;
+    if (source)
+        note_extra(migration);
+    json_t *parameters = parameter_object(migration, side);
+    struct qmp_request requests[] = {
+        {.command = "migrate-set-capabilities", .arguments = json_pack("{s:o}", "capabilities", list)},
+        {.command = "migrate-set-parameters", .arguments = parameters},
+    };
+    size_t count = json_object_size(parameters) ? 2 : 1;
+    if (count == 1)
+        json_decref(parameters);
+    int rc = qmp_batch(migration->domain->qmp, requests, count, monitor_deadline(), err);
+    qmp_requests_finish(requests, count);
+    return rc;
+}
+
+void migration_unconfigure(struct domain *domain, const char **names)
+{
+    if (!names || !names[0] || !domain_active(domain))
+        return;
+    json_t *list = json_array();
+    for (; *names; names++)
+        json_array_append_new(list, json_pack("{s:s, s:b}", "capability", *names, "state", 0));
+    /* a failure costs the next migration nothing that it would not find out itself */
+    qmp_execute(domain->qmp, "migrate-set-capabilities", json_pack("{s:o}", "capabilities", list), monitor_deadline(),
+                NULL);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "migrate/options.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/text.h"
+
+/* One row a flag and one row a parameter; reading, refusing and passing on follow from them. */
+
+static const struct {
+    uint32_t bit;
+    const char *option; /* as virsh spells it */
+    bool refused;
+} flag_rows[] = {
+    {MIGRATE_LIVE, "--live", false},
+    {MIGRATE_PEER2PEER, "--p2p", false},
+    {MIGRATE_TUNNELLED, "--tunnelled", true},
+    {MIGRATE_PERSIST_DEST, "--persistent", false},
+    {MIGRATE_UNDEFINE_SOURCE, "--undefinesource", false},
+    {MIGRATE_PAUSED, "--suspend", false},
+    {MIGRATE_NON_SHARED_DISK, "--copy-storage-all", true},
+    {MIGRATE_NON_SHARED_INC, "--copy-storage-inc", true},
+    {MIGRATE_CHANGE_PROTECTION, "--change-protection", false},
+    {MIGRATE_UNSAFE, "--unsafe", false},
+    {MIGRATE_OFFLINE, "--offline", true},
+    {MIGRATE_COMPRESSED, "--compressed", false},
+    {MIGRATE_ABORT_ON_ERROR, "--abort-on-error", false},
+    {MIGRATE_AUTO_CONVERGE, "--auto-converge", false},
+    {MIGRATE_RDMA_PIN_ALL, "--rdma-pin-all", true},
+    {MIGRATE_POSTCOPY, "--postcopy", true},
+    {MIGRATE_TLS, "--tls", true},
+    {MIGRATE_PARALLEL, "--parallel", false},
+    {MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES, "--copy-storage-synchronous-writes", true},
+    {MIGRATE_POSTCOPY_RESUME, "--postcopy-resume", true},
+    {MIGRATE_ZEROCOPY, "--zerocopy", true},
+};
+
+enum row_kind { ROW_STRING, ROW_U32, ROW_U64, ROW_METHOD, ROW_REFUSED };
+
+/* Bounds are what QEMU takes: a percentage below 100, 255 channels, bandwidth and cache in 63 bits of bytes. */
+static const struct row {
+    const char *name;
+    const char *option;
+    int32_t type;
+    enum row_kind kind;
+    size_t offset;
+    uint64_t max;
+    uint32_t needs; /* the flag without which it makes no sense */
+} rows[] = {
+#define FIELD(member) offsetof(struct migrate_options, member)
+    {MIGRATE_PARAM_URI, "--migrateuri", TYPED_PARAM_STRING, ROW_STRING, FIELD(uri), 0, 0},
+    {MIGRATE_PARAM_DEST_NAME, "--dname", TYPED_PARAM_STRING, ROW_STRING, FIELD(dname), 0, 0},
+    {MIGRATE_PARAM_DEST_XML, "--xml", TYPED_PARAM_STRING, ROW_STRING, FIELD(xml), 0, 0},
+    {MIGRATE_PARAM_PERSIST_XML, "--persistent-xml", TYPED_PARAM_STRING, ROW_STRING, FIELD(persistent_xml), 0, 0},
+    {MIGRATE_PARAM_LISTEN_ADDRESS, "--listen-address", TYPED_PARAM_STRING, ROW_STRING, FIELD(listen_address), 0, 0},
+    {MIGRATE_PARAM_BANDWIDTH, "--bandwidth", TYPED_PARAM_ULLONG, ROW_U64, FIELD(bandwidth_mib), INT64_MAX >> 20, 0},
+    {MIGRATE_PARAM_COMPRESSION, "--comp-methods", TYPED_PARAM_STRING, ROW_METHOD, 0, 0, MIGRATE_COMPRESSED},
+    {MIGRATE_PARAM_COMPRESSION_XBZRLE_CACHE, "--comp-xbzrle-cache", TYPED_PARAM_ULLONG, ROW_U64, FIELD(xbzrle_cache),
+     INT64_MAX, MIGRATE_COMPRESSED},
+    {MIGRATE_PARAM_AUTO_CONVERGE_INITIAL, "--auto-converge-initial", TYPED_PARAM_INT, ROW_U32, FIELD(throttle_initial),
+     99, MIGRATE_AUTO_CONVERGE},
+    {MIGRATE_PARAM_AUTO_CONVERGE_INCREMENT, "--auto-converge-increment", TYPED_PARAM_INT, ROW_U32,
+     FIELD(throttle_increment), 99, MIGRATE_AUTO_CONVERGE},
+    {MIGRATE_PARAM_PARALLEL_CONNECTIONS, "--parallel-connections", TYPED_PARAM_INT, ROW_U32, FIELD(connections), 255,
+     MIGRATE_PARALLEL},
+    {MIGRATE_PARAM_GRAPHICS_URI, "--graphicsuri", TYPED_PARAM_STRING, ROW_REFUSED, 0, 0, 0},
+    {MIGRATE_PARAM_MIGRATE_DISKS, "--migrate-disks", TYPED_PARAM_STRING, ROW_REFUSED, 0, 0, 0},
+    {MIGRATE_PARAM_DISKS_PORT, "--disks-port", TYPED_PARAM_INT, ROW_REFUSED, 0, 0, 0},
+    {MIGRATE_PARAM_DISKS_URI, "--disks-uri", TYPED_PARAM_STRING, ROW_REFUSED, 0, 0, 0},
+    {MIGRATE_PARAM_COMPRESSION_MT_LEVEL, "--comp-mt-level", TYPED_PARAM_INT, ROW_REFUSED, 0, 0, 0},
+    {MIGRATE_PARAM_COMPRESSION_MT_THREADS, "--comp-mt-threads", TYPED_PARAM_INT, ROW_REFUSED, 0, 0, 0},
+    {MIGRATE_PARAM_COMPRESSION_MT_DTHREADS, "--comp-mt-dthreads", TYPED_PARAM_INT, ROW_REFUSED, 0, 0, 0},
+    {MIGRATE_PARAM_BANDWIDTH_POSTCOPY, "--postcopy-bandwidth", TYPED_PARAM_ULLONG, ROW_REFUSED, 0, 0, 0},
+    {MIGRATE_PARAM_TLS_DESTINATION, "--tls-destination", TYPED_PARAM_STRING, ROW_REFUSED, 0, 0, 0},
+#undef FIELD
+};
+
+static int refuse(const char *option, struct error *err)
+{
+    return error_set(err, ERR_ARGUMENT_UNSUPPORTED, "migration option %s is not supported by this daemon yet; leave it out",
+                     option);
+}
+
+static int check_flags(uint64_t flags, struct error *err)
+{
+    uint64_t known = 0;
+    for (size_t i = 0; i < COUNT(flag_rows); i++) {
+        if (flags & flag_rows[i].bit && flag_rows[i].refused)
+            return refuse(flag_rows[i].option, err);
+        known |= flag_rows[i].bit;
+    }
+    if (flags & ~known)
+        return error_set(err, ERR_INVALID_ARG, "unknown migration flags 0x%llx (known here: 0x%llx)",
+                         (unsigned long long)(flags & ~known), (unsigned long long)known);
+    return 0;
+}
+
+int migrate_options_check(const struct migrate_options *options, uint64_t flags, struct error *err)
+{
+    if (check_flags(flags, err) < 0)
+        return -1;
+    if (options->bandwidth_mib > INT64_MAX >> 20)
+        return error_set(err, ERR_INVALID_ARG, "migration bandwidth %llu MiB/s is too large (at most %lld)",
+                         (unsigned long long)options->bandwidth_mib, (long long)(INT64_MAX >> 20));
+    if (options->dname && (!*options->dname || strchr(options->dname, '/')))
+        return error_set(err, ERR_INVALID_ARG, "'%s' (--dname) cannot be a domain's name", options->dname);
+    return 0;
+}
+
+static int check_method(const struct wire_typed_param *item, struct error *err)
+{
+    if (string_equal(item->value.s, "xbzrle"))
+        return 0;
+    return error_set(err, ERR_ARGUMENT_UNSUPPORTED, "migration compression '%s' is not supported; use xbzrle",
+                     item->value.s);
+}
+
+static int read_row(struct migrate_options *options, const struct row *row, const struct wire_typed_param *item,
+                    struct arena *arena, struct error *err)
+{
+    char *field = (char *)options + row->offset;
+    uint64_t number = 0;
+    if (row->needs && !(options->flags & row->needs))
+        return error_set(err, ERR_INVALID_ARG, "%s needs the flag of its feature (%s)", row->option,
+                         row->needs == MIGRATE_PARALLEL        ? "--parallel"
+                         : row->needs == MIGRATE_AUTO_CONVERGE ? "--auto-converge"
+                                                               : "--compressed");
+    switch (row->kind) {
+    case ROW_REFUSED:
+        return refuse(row->option, err);
+    case ROW_METHOD:
+        return check_method(item, err);
+    case ROW_STRING:
+        *(const char **)field = arena_strdup(arena, item->value.s);
+        return 0;
+    case ROW_U32:
+    case ROW_U64:
+        if (params_get_u64(item, 1, row->name, &number, err) < 0)
+            return -1;
+        if (number > row->max)
+            return error_set(err, ERR_INVALID_ARG, "%s is %llu; at most %llu is possible", row->option,
+                             (unsigned long long)number, (unsigned long long)row->max);
+        if (row->kind == ROW_U32)
+            *(uint32_t *)field = (uint32_t)number;
+        else
+            *(uint64_t *)field = number;
+        return 0;
+    }
+    return 0;
+}
+
+int migrate_options_read(struct migrate_options *options, const struct wire_typed_param *items, uint32_t count,
+                         uint64_t flags, struct arena *arena, struct error *err)
+{
+    struct param_rule rules[COUNT(rows) + 1] = {0};
+    for (size_t i = 0; i < COUNT(rows); i++)
+        rules[i] = (struct param_rule){rows[i].name, rows[i].type,
+                                       rows[i].kind == ROW_METHOD || string_equal(rows[i].name, MIGRATE_PARAM_MIGRATE_DISKS)};
+    *options = (struct migrate_options){.flags = (uint32_t)flags};
+    if (params_check(items, count, rules, err) < 0)
+        return -1;
+    for (uint32_t i = 0; i < count; i++)
+        for (size_t row = 0; row < COUNT(rows); row++)
+            if (strcmp(rows[row].name, items[i].field) == 0 &&
+                read_row(options, &rows[row], &items[i], arena, err) < 0)
+                return -1;
+    return migrate_options_check(options, flags, err);
+}
+
+struct migrate_options migrate_options_copy(const struct migrate_options *options, struct arena *arena)
+{
+    struct migrate_options copy = *options;
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (rows[i].kind == ROW_STRING) {
+            const char **field = (const char **)((char *)&copy + rows[i].offset);
+            *field = arena_strdup(arena, *field);
+        }
+    return copy;
+}
+
+void migrate_options_write(const struct migrate_options *options, struct params *params)
+{
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const char *field = (const char *)options + rows[i].offset;
+        switch (rows[i].kind) {
+        case ROW_STRING:
+            params_add_string(params, rows[i].name, *(const char *const *)field);
+            break;
+        case ROW_U32:
+            if (*(const uint32_t *)field)
+                params_add_i32(params, rows[i].name, (int32_t)*(const uint32_t *)field);
+            break;
+        case ROW_U64:
+            if (*(const uint64_t *)field)
+                params_add_u64(params, rows[i].name, *(const uint64_t *)field);
+            break;
+        case ROW_METHOD:
+            if (options->flags & MIGRATE_COMPRESSED)
+                params_add_string(params, rows[i].name, "xbzrle");
+            break;
+        case ROW_REFUSED:
+            break;
+        }
+    }
+}

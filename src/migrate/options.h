@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "rpc/params.h"
+
+/* What the caller of a migration asks for. The same for each phase; strings live in the arena of who made it. */
+struct migrate_options {
+    uint32_t flags;              /* MIGRATE_* */
+    const char *uri;             /* where the destination's QEMU listens: tcp:HOST[:PORT]; NULL = the destination says */
+    const char *dname;           /* name on the destination; NULL = unchanged */
+    const char *xml;             /* the guest as the destination shall start it; NULL = as it runs */
+    const char *persistent_xml;  /* what the destination shall store; NULL = the source's stored definition */
+    const char *listen_address;  /* where the destination's QEMU listens; NULL = by the URI */
+    uint64_t bandwidth_mib;      /* MiB/s; 0 = as set for the domain */
+    uint64_t xbzrle_cache;       /* bytes; 0 = QEMU's default */
+    uint32_t throttle_initial, throttle_increment; /* percent; 0 = QEMU's default */
+    uint32_t connections;        /* of a parallel migration; 0 = QEMU's default */
+};
+
+/* Reads and checks typed parameters and flags; what this daemon cannot do is refused by its name as virsh spells it
+ * (ERR_ARGUMENT_UNSUPPORTED). Values are bounded. Strings are copied into the arena. */
+int migrate_options_read(struct migrate_options *options, const struct wire_typed_param *items, uint32_t count,
+                         uint64_t flags, struct arena *arena, struct error *err);
+/* The same for the calls without parameters. */
+int migrate_options_check(const struct migrate_options *options, uint64_t flags, struct error *err);
+/* A copy whose strings live in the arena. */
+struct migrate_options migrate_options_copy(const struct migrate_options *options, struct arena *arena);
+/* The parameters that say the same, for another daemon. */
+void migrate_options_write(const struct migrate_options *options, struct params *params);

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "migrate/internal.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "qemu/status.h"
+#include "rpc/uri.h"
+#include "wire_types.h"
+
+/* The source's phases: begin, perform, confirm. */
+
+enum {
+    RESUME_MS = 500, /* QEMU lets a guest run again by itself when its migration fails; this long we wait for it */
+    ASK_MS = 5000,
+};
+
+static void set_outgoing(struct domain *domain, enum outgoing outgoing)
+{
+    domain->outgoing = outgoing;
+    if (domain_active(domain))
+        status_save(domain);
+}
+
+/* -- begin --------------------------------------------------------------------------------------------------------- */
+
+/* What cannot follow the guest. QEMU knows devices that cannot be migrated; what lies on this host only, it does not. */
+static int check_movable(struct domain *domain, struct error *err)
+{
+    const struct domain_def *live = domain->object.live;
+    const char *name = domain_name(domain);
+    if (live->hostdevs.count)
+        return error_set(err, ERR_OPERATION_INVALID,
+                         "domain '%s' cannot be migrated: it uses a device of this host (<hostdev>); detach it first", name);
+    for (uint32_t i = 0; i < live->disks.count; i++) {
+        const struct disk *disk = live->disks.item[i];
+        if (disk->source.type == SOURCE_TYPE_DIR || disk->source.type == SOURCE_TYPE_VHOST_USER)
+            return error_set(err, ERR_OPERATION_INVALID,
+                             "domain '%s' cannot be migrated: disk %s lies in a directory or process of this host", name,
+                             disk->target);
+    }
+    scoped_json json_t *reply = qmp_command(domain->qmp, "query-migrate", NULL, monitor_deadline(), err);
+    const json_t *reasons = json_object_get(reply, "blocked-reasons");
+    if (!reply)
+        return -1;
+    if (json_array_size(reasons))
+        return error_set(err, ERR_OPERATION_INVALID, "domain '%s' cannot be migrated: %s", name,
+                         json_string_value(json_array_get(reasons, 0)) ?: "QEMU does not say why");
+    return 0;
+}
+
+/* The user's XML for the destination must show the guest what it sees now. The name is --dname's business. */
+static char *checked_xml(struct domain *domain, const char *xml, unsigned format, struct error *err)
+{
+    const struct domain_def *live = domain->object.live;
+    scoped_domain_def struct domain_def *def = driver_parse(domain->driver, xml, DOMAIN_PARSE_INACTIVE, err);
+    scoped_domain_def struct domain_def *named = def ? domain_edit(def) : NULL;
+    if (!named)
+        return NULL;
+    named->name = live->name;
+    if (domain_abi_check(live, named, err) < 0)
+        return error_null_wrap(err, "the given definition does not fit the running domain '%s'", live->name);
+    return domain_format(named, format);
+}
+
+/* What --persistent stores over there. */
+static int choose_persistent(struct migration *migration, struct error *err)
+{
+    enum { FORMAT = DOMAIN_XML_INACTIVE | DOMAIN_XML_SECURE | DOMAIN_XML_MIGRATABLE };
+    struct domain *domain = migration->domain;
+    const struct migrate_options *options = &migration->options;
+    scoped_free char *xml = NULL;
+    if (!(options->flags & MIGRATE_PERSIST_DEST))
+        return 0;
+    if (options->persistent_xml) {
+        xml = checked_xml(domain, options->persistent_xml, FORMAT, err);
+        if (!xml)
+            return error_wrap(err, "--persistent-xml");
+    } else if (domain->object.persistent) {
+        const struct domain_def *config = object_config(&domain->object, err);
+        if (!config)
+            return -1;
+        xml = domain_format(config, FORMAT);
+    }
+    migration->persistent_xml = arena_strdup(migration->arena, xml);
+    return 0;
+}
+
+char *source_begin(struct migration *migration, struct migrate_blob *cookie_out, struct arena *arena, struct error *err)
+{
+    enum { FORMAT = DOMAIN_XML_SECURE | DOMAIN_XML_MIGRATABLE };
+    struct domain *domain = migration->domain;
+    const struct qemu_caps *caps = migration_caps(domain, err);
+    if (!caps || check_movable(domain, err) < 0 || choose_persistent(migration, err) < 0)
+        return NULL;
+    if (domain_require_active(domain, err) < 0)
+        return NULL;
+    migration->origin_name = arena_strdup(migration->arena, domain_name(domain));
+    scoped_free char *xml = migration->options.xml ? checked_xml(domain, migration->options.xml, FORMAT, err)
+                                                   : domain_format(domain->object.live, FORMAT);
+    if (!xml)
+        return error_null_wrap(err, "--xml");
+    struct migrate_cookie cookie = migration_cookie(migration, caps, arena);
+    *cookie_out = migrate_cookie_write(&cookie, arena);
+    return arena_strdup(arena, xml);
+}
+
+static int refuse_state(struct domain *domain, struct error *err)
+{
+    const char *name = domain_name(domain);
+    if (domain_require_active(domain, err) < 0)
+        return -1;
+    if (domain->incoming)
+        return error_set(err, ERR_OPERATION_INVALID, "domain '%s' is just being migrated to this host", name);
+    if (domain->state == DOMAIN_SHUTDOWN || domain->state == DOMAIN_CRASHED)
+        return error_set(err, ERR_OPERATION_INVALID, "domain '%s' is about to end: nothing is left to migrate", name);
+    return 0;
+}
+
+struct migration *source_new(struct domain *domain, const struct migrate_options *options,
+                             const struct migrate_caller *caller, struct error *err)
+{
+    if (refuse_state(domain, err) < 0)
+        return NULL;
+    if (domain->migration)
+        return error_null(err, ERR_OPERATION_INVALID, "domain '%s' is already being migrated", domain_name(domain));
+    struct migration *migration = migration_new(domain, JOB_MIGRATE_OUT, options, caller, err);
+    if (!migration || refuse_state(domain, err) == 0)
+        return migration;
+    migration_end(migration);
+    return NULL;
+}
+
+char *migration_begin(struct domain *domain, const struct migrate_options *options, const struct migrate_caller *caller,
+                      struct migrate_blob *cookie_out, struct arena *arena, struct error *err)
+{
+    struct migration *migration = source_new(domain, options, caller, err);
+    if (!migration)
+        return NULL;
+    char *xml = source_begin(migration, cookie_out, arena, err);
+    /* clients that do not ask for protection never confirm a migration that went no further than this */
+    if (xml && options->flags & MIGRATE_CHANGE_PROTECTION)
+        migration_wait_next(migration, PHASE_BEGUN);
+    else
+        migration_end(migration);
+    return xml;
+}
+
+/* -- perform ------------------------------------------------------------------------------------------------------- */
+
+/* tcp:HOST:PORT as libvirt writes it, or tcp://HOST:PORT; to QEMU's spelling, which is the first. */
+static const char *qemu_uri(const char *uri, struct arena *arena, struct error *err)
+{
+    const char *rest = uri ? string_after(uri, "tcp:") : NULL;
+    if (!rest)
+        return error_null(err, ERR_INVALID_ARG, "migration URI '%s' must be tcp:HOST:PORT", uri ? uri : "");
+    const char *full = string_starts(rest, "//") ? uri : arena_printf(arena, "tcp://%s", rest);
+    const struct uri *parsed = uri_parse(arena, full, err);
+    if (!parsed)
+        return NULL;
+    if (!parsed->host || !parsed->port)
+        return error_null(err, ERR_INVALID_ARG, "migration URI '%s' must be tcp:HOST:PORT", uri);
+    bool v6 = strchr(parsed->host, ':');
+    return arena_printf(arena, v6 ? "tcp:[%s]:%u" : "tcp:%s:%u", parsed->host, parsed->port);
+}
+
+/* Without --live the guest stands still from the beginning. */
+static int suspend(struct domain *domain, struct error *err)
+{
+    if (domain->state != DOMAIN_RUNNING)
+        return 0;
+    domain->pause_reason = DOMAIN_PAUSED_MIGRATION;
+    return qmp_execute(domain->qmp, "stop", NULL, monitor_deadline(), err);
+}
+
+static int check_remote(const struct migration *migration, const struct migrate_cookie *remote, struct error *err)
+{
+    if (!remote->name)
+        return 0;
+    if (memcmp(remote->uuid, migration->domain->object.uuid, UUID_SIZE) != 0)
+        return error_set(err, ERR_INTERNAL_ERROR, "the destination's cookie is about domain '%s', not '%s'",
+                         remote->name, domain_name(migration->domain));
+    return 0;
+}
+
+static int transfer(struct migration *migration, const char *uri, const struct migrate_cookie *remote,
+                    struct arena *arena, struct error *err)
+{
+    struct domain *domain = migration->domain;
+    const char *target = qemu_uri(uri, arena, err);
+    if (!target || check_remote(migration, remote, err) < 0 ||
+        migration_configure(migration, true, remote, err) < 0)
+        return -1;
+    set_outgoing(domain, OUTGOING_PERFORMING);
+    if (!(migration->options.flags & MIGRATE_LIVE) && suspend(domain, err) < 0)
+        return -1;
+    domain->migration_status[0] = '\0';
+    if (qmp_execute(domain->qmp, "migrate", json_pack("{s:s}", "uri", target), monitor_deadline(), err) < 0)
+        return -1;
+    return migration_follow(migration, err);
+}
+
+static struct migrate_blob performed_cookie(struct migration *migration, struct arena *arena)
+{
+    migration->asked_ns = 0;
+    migration_ask(migration, ASK_MS);
+    struct migrate_cookie cookie = migration_cookie(migration, NULL, arena);
+    cookie.persistent_xml = migration->persistent_xml;
+    cookie.has_statistics = true;
+    cookie.info = migration->info;
+    cookie.info.type = DOMAIN_JOB_COMPLETED;
+    cookie.started_ms = migration->started_ms;
+    cookie.stopped_ms = migration->stopped_ms;
+    cookie.sent_ms = clock_ms();
+    return migrate_cookie_write(&cookie, arena);
+}
+
+int source_perform(struct migration *migration, const char *uri, const struct migrate_blob *cookie_in,
+                   struct migrate_blob *cookie_out, struct arena *arena, struct error *err)
+{
+    struct domain *domain = migration->domain;
+    struct migrate_cookie remote;
+    migration->was_running = domain->state == DOMAIN_RUNNING;
+    if (migrate_cookie_read(&remote, cookie_in, arena, err) < 0 ||
+        transfer(migration, uri, &remote, arena, err) < 0)
+        return -1;
+    /* all is over there, but nobody was told: what was asked meanwhile still holds */
+    if (migration->abort.code)
+        return error_set(err, migration->abort.code, "operation aborted: the migration of domain '%s' was cancelled: %s",
+                         domain_name(domain), migration->abort.message);
+    *cookie_out = performed_cookie(migration, arena);
+    if (!domain_active(domain))
+        return error_set(err, ERR_OPERATION_FAILED, "operation failed: domain '%s' ended during its migration",
+                         domain_name(domain));
+    set_outgoing(domain, OUTGOING_PERFORMED);
+    return 0;
+}
+
+int migration_perform(struct domain *domain, const struct migrate_options *options, const char *destination,
+                      const struct migrate_caller *caller, const struct migrate_blob *cookie_in,
+                      struct migrate_blob *cookie_out, struct arena *arena, struct error *err)
+{
+    if (options->flags & MIGRATE_PEER2PEER)
+        return migration_to_peer(domain, options, destination, caller, err);
+    struct migration *migration;
+    if (domain->migration) {
+        migration = migration_take(domain, PHASE_BEGUN, PHASE_PERFORMING, caller, err);
+    } else {
+        struct migrate_blob ignored;
+        migration = source_new(domain, options, caller, err);
+        if (migration && !source_begin(migration, &ignored, arena, err)) {
+            migration_end(migration);
+            return -1;
+        }
+    }
+    if (!migration)
+        return -1;
+    if (source_perform(migration, options->uri, cookie_in, cookie_out, arena, err) < 0) {
+        source_take_back(migration);
+        return -1;
+    }
+    migration_wait_next(migration, PHASE_PERFORMED);
+    return 0;
+}
+
+/* -- the end ------------------------------------------------------------------------------------------------------- */
+
+static void keep_info(struct migration *migration, int type, const struct migrate_cookie *remote)
+{
+    struct domain *domain = migration->domain;
+    struct job_info *info = &migration->info;
+    if (remote && remote->has_statistics) { /* the destination knows when the guest ran again */
+        info->elapsed_ms = remote->info.elapsed_ms;
+        info->downtime_ms = remote->info.downtime_ms;
+        info->has_downtime |= remote->info.has_downtime;
+    }
+    info->type = type;
+    info->remaining_ms = 0;
+    free(domain->last_job);
+    domain->last_job = xcalloc(1, sizeof *domain->last_job);
+    *domain->last_job = *info;
+    if (type != DOMAIN_JOB_COMPLETED)
+        return;
+    scoped_arena struct arena *arena = arena_new();
+    struct params params;
+    params_init(&params, arena);
+    job_info_params(info, &params);
+    domain_notify(domain, DOMAIN_EVENT_ID_JOB_COMPLETED,
+                  &(struct domain_event_callback_job_completed_event){.params_count = params.count,
+                                                                      .params = params.items});
+}
+
+/* True when it runs. */
+static bool wait_running(struct domain *domain, deadline until)
+{
+    while (domain_active(domain) && domain->state != DOMAIN_RUNNING)
+        if (condition_wait(&domain->changed, until, NULL) < 0)
+            break;
+    return domain->state == DOMAIN_RUNNING;
+}
+
+static bool is_over(const char *status)
+{
+    return !*status || strcmp(status, "completed") == 0 || strcmp(status, "failed") == 0 ||
+           strcmp(status, "cancelled") == 0;
+}
+
+/* Leaves QEMU without a migration under way. */
+static int stop_transfer(struct domain *domain, struct error *err)
+{
+    if (is_over(domain->migration_status))
+        return 0;
+    if (qmp_execute(domain->qmp, "migrate_cancel", NULL, monitor_deadline(), err) < 0)
+        return -1;
+    deadline until = monitor_deadline();
+    while (domain_active(domain) && !is_over(domain->migration_status))
+        if (condition_wait(&domain->changed, until, err) < 0)
+            return -1;
+    return 0;
+}
+
+static int run_again(struct migration *migration, struct error *err)
+{
+    struct domain *domain = migration->domain;
+    bool paused = domain->state == DOMAIN_PAUSED &&
+                  (domain->reason == DOMAIN_PAUSED_MIGRATION || domain->reason == DOMAIN_PAUSED_USER);
+    if (!migration->was_running || !paused || !domain_active(domain))
+        return 0;
+    bool by_itself = domain->reason == DOMAIN_PAUSED_MIGRATION && migration->options.flags & MIGRATE_LIVE &&
+                     *domain->migration_status && strcmp(domain->migration_status, "completed") != 0;
+    if (by_itself && wait_running(domain, deadline_ms(RESUME_MS)))
+        return 0;
+    domain->resume_reason = DOMAIN_RUNNING_MIGRATION_CANCELED;
+    int rc = qmp_execute(domain->qmp, "cont", NULL, monitor_deadline(), err);
+    domain->resume_reason = -1;
+    return rc;
+}
+
+void source_take_back(struct migration *migration)
+{
+    struct domain *domain = migration->domain;
+    struct error err = {0};
+    if (domain_active(domain) && domain->outgoing &&
+        (stop_transfer(domain, &err) < 0 || run_again(migration, &err) < 0))
+        log_error("domain '%s' stays paused after its failed migration: %s; see whether it runs elsewhere, then resume it",
+                  domain_name(domain), err.message);
+    if (domain->outgoing) {
+        keep_info(migration, migration->abort.code ? DOMAIN_JOB_CANCELLED : DOMAIN_JOB_FAILED, NULL);
+        migration_unconfigure(domain, migration->extra_caps);
+        set_outgoing(domain, OUTGOING_NONE);
+    }
+    migration_end(migration);
+}
+
+void source_leave(struct migration *migration, const char *why)
+{
+    struct domain *domain = migration->domain;
+    log_error("domain '%s' was migrated away, but whether it runs on the destination is not known: %s. It stays paused "
+              "here. Look there: if it runs there, destroy it here; if it does not, resume it here. Never let both run",
+              domain_name(domain), why);
+    set_outgoing(domain, OUTGOING_NONE);
+    migration_end(migration);
+}
+
+int source_complete(struct migration *migration, uint32_t flags, const struct migrate_blob *cookie_in,
+                    struct error *err)
+{
+    scoped_arena struct arena *arena = arena_new();
+    struct domain *domain = migration->domain;
+    struct migrate_cookie remote;
+    struct error problem = {0};
+    bool told = migrate_cookie_read(&remote, cookie_in, arena, &problem) == 0;
+    keep_info(migration, DOMAIN_JOB_COMPLETED, told ? &remote : NULL);
+    int rc = domain->process ? domain_stop(domain, DOMAIN_SHUTOFF_MIGRATED, false, err) : 0;
+    if (rc == 0 && flags & MIGRATE_UNDEFINE_SOURCE && domain->object.persistent)
+        rc = object_undefine(&domain->object, err);
+    migration_end(migration);
+    return rc;
+}
+
+int migration_confirm(struct domain *domain, const struct migrate_options *options, bool cancelled,
+                      const struct migrate_caller *caller, const struct migrate_blob *cookie_in, struct error *err)
+{
+    bool begun = domain->migration && domain->migration->phase == PHASE_BEGUN;
+    struct migration *migration =
+        migration_take(domain, begun && cancelled ? PHASE_BEGUN : PHASE_PERFORMED, PHASE_CONFIRMING, caller, err);
+    if (!migration)
+        return -1;
+    if (!cancelled)
+        return source_complete(migration, options->flags, cookie_in, err);
+    source_take_back(migration);
+    return 0;
+}

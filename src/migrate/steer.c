@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "migrate/internal.h"
+
+/* What users ask about a migration, and set while it runs or for the next one. */
+
+/* Progress is worth waiting for a little; a guest that hangs is answered for from memory. */
+#define ASK_MS 300
+
+void migration_job_info(struct domain *domain, bool completed, bool keep, struct job_info *info)
+{
+    *info = (struct job_info){.type = DOMAIN_JOB_NONE};
+    if (completed) {
+        if (domain->last_job)
+            *info = *domain->last_job;
+        if (!keep)
+            free(steal(domain->last_job));
+        return;
+    }
+    struct migration *migration = domain->migration;
+    if (migration && migration->phase == PHASE_PERFORMING && domain->outgoing)
+        migration_ask(migration, ASK_MS);
+    migration = domain->migration; /* it may have ended while we waited */
+    if (!migration)
+        return;
+    *info = migration->info;
+    info->elapsed_ms = clock_ms() - migration->started_ms;
+}
+
+int migration_abort(struct domain *domain, struct error *err)
+{
+    struct migration *migration = domain->migration;
+    if (!migration)
+        return error_set(err, ERR_OPERATION_INVALID, "no job is active on domain '%s'", domain_name(domain));
+    switch (migration->phase) {
+    case PHASE_BEGUN:
+    case PHASE_PERFORMING:
+        if (!migration->abort.code)
+            error_set(&migration->abort, ERR_OPERATION_ABORTED, "a client asked for it");
+        condition_wake(&domain->changed);
+        return 0;
+    case PHASE_PERFORMED:
+    case PHASE_CONFIRMING:
+        return error_set(err, ERR_OPERATION_INVALID,
+                         "the migration of domain '%s' can no longer be aborted: the destination has all of it",
+                         domain_name(domain));
+    default:
+        return error_set(err, ERR_OPERATION_INVALID,
+                         "cannot abort an incoming migration of domain '%s': destroy the domain here instead, or abort on "
+                         "the source",
+                         domain_name(domain));
+    }
+}
+
+/* Tells QEMU, when a migration runs that it matters to. */
+static int set_parameter(struct domain *domain, const char *name, uint64_t value, struct error *err)
+{
+    if (!domain->outgoing)
+        return 0;
+    return qmp_execute(domain->qmp, "migrate-set-parameters", json_pack("{s:I}", name, (json_int_t)value),
+                       monitor_deadline(), err);
+}
+
+int migration_set_downtime(struct domain *domain, uint64_t milliseconds, struct error *err)
+{
+    const uint64_t most = 2000000; /* QEMU's own bound */
+    if (domain_require_active(domain, err) < 0)
+        return -1;
+    if (milliseconds == 0 || milliseconds > most)
+        return error_set(err, ERR_INVALID_ARG, "a maximum downtime of %llu ms is not possible (1 to %llu)",
+                         (unsigned long long)milliseconds, (unsigned long long)most);
+    domain->migrate_downtime_ms = (uint32_t)milliseconds;
+    return set_parameter(domain, "downtime-limit", milliseconds, err);
+}
+
+int migration_set_bandwidth(struct domain *domain, uint64_t mib_per_second, struct error *err)
+{
+    if (mib_per_second > MIGRATE_BANDWIDTH_UNLIMITED)
+        return error_set(err, ERR_INVALID_ARG, "a bandwidth of %llu MiB/s is not possible (at most %lld)",
+                         (unsigned long long)mib_per_second, (long long)MIGRATE_BANDWIDTH_UNLIMITED);
+    domain->migrate_bandwidth_mib = mib_per_second == MIGRATE_BANDWIDTH_UNLIMITED ? 0 : mib_per_second;
+    uint64_t mib = mib_per_second ? mib_per_second : MIGRATE_BANDWIDTH_UNLIMITED;
+    return set_parameter(domain, "max-bandwidth", mib << 20, err);
+}
+
+int migration_cache_get(struct domain *domain, uint64_t *bytes, struct error *err)
+{
+    if (domain_require_active(domain, err) < 0)
+        return -1;
+    scoped_json json_t *reply = qmp_command(domain->qmp, "query-migrate-parameters", NULL, monitor_deadline(), err);
+    const json_t *size = json_object_get(reply, "xbzrle-cache-size");
+    if (!reply)
+        return -1;
+    if (!size)
+        return error_set(err, ERR_OPERATION_UNSUPPORTED, "QEMU of domain '%s' has no compression cache",
+                         domain_name(domain));
+    *bytes = (uint64_t)json_integer_value(size);
+    return 0;
+}
+
+int migration_cache_set(struct domain *domain, uint64_t bytes, struct error *err)
+{
+    const struct qemu_caps *caps = migration_caps(domain, err);
+    if (!caps)
+        return -1;
+    if (!qemu_strings_have(&caps->migration_parameters, "xbzrle-cache-size"))
+        return error_set(err, ERR_OPERATION_UNSUPPORTED, "QEMU of domain '%s' has no compression cache",
+                         domain_name(domain));
+    if (bytes > INT64_MAX)
+        return error_set(err, ERR_INVALID_ARG, "a compression cache of %llu bytes is not possible",
+                         (unsigned long long)bytes);
+    return qmp_execute(domain->qmp, "migrate-set-parameters", json_pack("{s:I}", "xbzrle-cache-size", (json_int_t)bytes),
+                       monitor_deadline(), err);
+}
