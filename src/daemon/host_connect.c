@@ -16,7 +16,7 @@ struct qemu_host *call_host(const struct call *call)
 {
     struct daemon *daemon = call_daemon(call);
     if (!daemon->host) {
-        struct qemu_host_options options = {.caps = daemon->driver->caps, .cache_dir = daemon->driver->cache_dir};
+        struct qemu_host_options options = {.caps = daemon->driver->caps, .models = daemon->driver->cpu_models};
         memcpy(options.uuid, daemon->driver->options.host_uuid, UUID_SIZE);
         daemon->host = qemu_host_new(&options);
     }

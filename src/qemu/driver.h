@@ -25,6 +25,7 @@ struct driver {
     struct driver_options options; /* strings are the driver's own */
     struct registry domains;
     struct qemu_caps_cache *caps;
+    struct cpu_models_cache *cpu_models;
     struct qemu_ports graphics_ports;
     struct domain_defaults defaults; /* for domain_parse() */
     char *emulator; /* the host's own; NULL until somebody needs it, or when there is none */
@@ -38,6 +39,8 @@ struct driver {
     unsigned char *migration_ports; /* one byte a port: in use */
     /* Called when a guest found again has answered, for what src/migrate has to finish or take back. May wait. */
     void (*attached)(struct domain *domain);
+    /* Called when the QEMU of a domain that has a migration is gone; the domain is inactive by then. Must not wait. */
+    void (*ended)(struct domain *domain);
     void *notify_owner;
     /* A domain event for the clients: DOMAIN_EVENT_ID_* and the generated struct of its callback form, without callback
      * id and domain. Runs wherever the event arises; must not wait. */

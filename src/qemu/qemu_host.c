@@ -14,7 +14,6 @@
 struct qemu_host {
     struct qemu_host_options options;
     struct host *facts;
-    struct cpu_models_cache *models;
 };
 
 struct qemu_host *qemu_host_new(const struct qemu_host_options *options)
@@ -22,7 +21,6 @@ struct qemu_host *qemu_host_new(const struct qemu_host_options *options)
     struct qemu_host *host = xcalloc(1, sizeof(*host));
     host->options = *options;
     host->facts = host_new("");
-    host->models = cpu_models_cache_new(options->cache_dir);
     return host;
 }
 
@@ -30,7 +28,6 @@ void qemu_host_free(struct qemu_host *host)
 {
     if (!host)
         return;
-    cpu_models_cache_free(host->models);
     host_free(host->facts);
     free(host);
 }
@@ -100,7 +97,7 @@ static int target_resolve(struct qemu_host *host, struct arena *arena, const str
 static int target_models(struct qemu_host *host, struct domain_capabilities *resolved, deadline until,
                          struct error *err)
 {
-    resolved->models = cpu_models_get(host->models, resolved->caps, resolved->accel, until, err);
+    resolved->models = cpu_models_get(host->options.models, resolved->caps, resolved->accel, until, err);
     return resolved->models ? 0 : -1;
 }
 

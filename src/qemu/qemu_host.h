@@ -10,8 +10,8 @@
 struct qemu_host;
 
 struct qemu_host_options {
-    struct qemu_caps_cache *caps; /* must outlive the host */
-    const char *cache_dir;
+    struct qemu_caps_cache *caps; /* both must outlive the host */
+    struct cpu_models_cache *models;
     unsigned char uuid[UUID_SIZE];
 };
 struct qemu_host *qemu_host_new(const struct qemu_host_options *options);

@@ -142,6 +142,34 @@ static void a_baseline_is_what_all_have(void **state)
     assert_int_equal(err.code, ERR_INVALID_ARG);
 }
 
+static void host_model_becomes_a_named_model(void **state)
+{
+    scoped_arena struct arena *arena = arena_new();
+    struct error err = {0};
+    struct cpu_models with_host = models;
+    with_host.best = (struct cpu_model){.vendor = "Intel", .features = FEATURES("fpu", "pni", "ssse3", "aes", "rtm")};
+    struct cpu_feature users = {.name = "rtm", .policy = CPU_POLICY_DISABLE};
+    struct cpu_feature *features[1] = {&users};
+    struct cpu cpu = {.mode = CPU_MODE_HOST_MODEL, .features = {.item = features, .count = 1, .capacity = 1}};
+    assert_true(cpu_is_host_model(&cpu));
+    assert_int_equal(cpu_fill_host_model(arena, &cpu, &with_host, &err), 0);
+    assert_false(cpu_is_host_model(&cpu));
+    assert_int_equal(cpu.mode, CPU_MODE_CUSTOM);
+    assert_string_equal(cpu.model, "Old");
+    assert_string_equal(cpu.vendor, "Intel");
+    assert_int_equal(cpu.features.count, 3);
+    assert_string_equal(cpu.features.item[0]->name, "rtm");
+    assert_int_equal(cpu.features.item[0]->policy, CPU_POLICY_DISABLE);
+    assert_string_equal(cpu.features.item[1]->name, "aes");
+    assert_int_equal(cpu.features.item[1]->policy, CPU_POLICY_REQUIRE);
+    assert_string_equal(cpu.features.item[2]->name, "sse2");
+    assert_int_equal(cpu.features.item[2]->policy, CPU_POLICY_DISABLE);
+
+    struct cpu again = {.mode = CPU_MODE_HOST_MODEL};
+    assert_int_equal(cpu_fill_host_model(arena, &again, &models, &err), -1);
+    assert_int_equal(err.code, ERR_CONFIG_UNSUPPORTED);
+}
+
 static void versions_of_models_are_not_public(void **state)
 {
     static const struct {
@@ -168,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_host_is_compared_by_its_features), cmocka_unit_test(wrong_descriptions_are_named),
         cmocka_unit_test(the_nearest_model_is_chosen),        cmocka_unit_test(a_baseline_is_what_all_have),
+        cmocka_unit_test(host_model_becomes_a_named_model),
         cmocka_unit_test(versions_of_models_are_not_public),  cmocka_unit_test(architectures_have_sizes),
     };
     return cmocka_run_group_tests(tests, make_models, NULL);
