@@ -21,8 +21,8 @@ struct memory_stats {
 int memory_stats_read(struct memory_stats *stats, const struct host_topology *topology, const char *root, int cell,
                       struct error *err);
 
-/* The pages of one size in one cell, or (CELL_ALL) of the whole machine. The first pool is the system's normal page size, whose total leaves out what the
- * huge pages took. Sorted by size. */
+/* The pages of one size in one cell, or (CELL_ALL) of the whole machine. The first pool is the system's normal page
+ * size, whose total leaves out what the huge pages took. Sorted by size. */
 struct page_pool {
     unsigned size_kib;
     uint64_t total, free;
