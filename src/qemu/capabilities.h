@@ -10,7 +10,8 @@
 #include "base/error.h"
 #include "base/fiber.h"
 
-/* What one QEMU binary can do, by its own introspection: no version tables. Probed once, kept on disk, small in memory. */
+/* What one QEMU binary can do, by its own introspection: no version tables. Probed once, kept on disk, small in memory.
+ */
 
 enum qemu_accel { QEMU_TCG, QEMU_KVM, QEMU_ACCELS };
 
@@ -57,7 +58,8 @@ struct qemu_caps {
     uint32_t version;     /* major * 1000000 + minor * 1000 + micro */
     struct qemu_machine *machines;
     size_t machine_count;
-    struct qemu_strings types; /* object types: devices ("virtio-net-pci"), "memory-backend-memfd", "chardev-spicevmc" */
+    struct qemu_strings
+        types; /* object types: devices ("virtio-net-pci"), "memory-backend-memfd", "chardev-spicevmc" */
     /* Commands ("migrate"), their arguments ("migrate.uri") and the words of those that are enumerations
      * ("netdev_add.type=stream"), events ("STOP"). */
     struct qemu_strings symbols;
@@ -80,9 +82,9 @@ struct qemu_caps_cache;
 struct qemu_caps_cache *qemu_caps_cache_new(const char *directory);
 void qemu_caps_cache_free(struct qemu_caps_cache *cache);
 
-/* The capabilities of a binary: from memory, from disk, or by running it (about 0.2 s, once for all who wait). Waits; on
- * the loop's own stack, where nothing may wait, only what is in memory or on disk is found. The answer stays valid as
- * long as the cache, also when the binary is replaced and later callers get new ones. */
+/* The capabilities of a binary: from memory, from disk, or by running it (about 0.2 s, once for all who wait). Waits;
+ * on the loop's own stack, where nothing may wait, only what is in memory or on disk is found. The answer stays valid
+ * as long as the cache, also when the binary is replaced and later callers get new ones. */
 const struct qemu_caps *qemu_caps_get(struct qemu_caps_cache *cache, const char *binary, deadline until,
                                       struct error *err);
 
@@ -91,8 +93,8 @@ struct qemu_emulator {
     const char *path;
     const char *arch; /* libvirt's name: "x86_64", "i686", "aarch64", "armv7l" */
 };
-/* qemu-system-ARCH (and kvm, qemu-kvm for the host's own arch) in the directories of search_path ("/usr/bin:..."; NULL =
- * /usr/local/bin:/usr/bin:/usr/libexec), the first of each arch, sorted by arch. Looks at names only. */
+/* qemu-system-ARCH (and kvm, qemu-kvm for the host's own arch) in the directories of search_path ("/usr/bin:..."; NULL
+ * = /usr/local/bin:/usr/bin:/usr/libexec), the first of each arch, sorted by arch. Looks at names only. */
 size_t qemu_emulators(struct arena *arena, const char *search_path, struct qemu_emulator **found);
 
 /* Answers for the model's defaults (struct domain_defaults); strings live as long as the cache or the arena. */

@@ -90,8 +90,9 @@ static struct entry *entry_get(struct qemu_caps_cache *cache, const char *binary
 
 static void stamp_file(struct text *stamp, const char *path, const struct stat *stat)
 {
-    text_printf(stamp, "%s %lld %lld.%09ld %lld.%09ld;", path, (long long)stat->st_size, (long long)stat->st_mtim.tv_sec,
-                stat->st_mtim.tv_nsec, (long long)stat->st_ctim.tv_sec, stat->st_ctim.tv_nsec);
+    text_printf(stamp, "%s %lld %lld.%09ld %lld.%09ld;", path, (long long)stat->st_size,
+                (long long)stat->st_mtim.tv_sec, stat->st_mtim.tv_nsec, (long long)stat->st_ctim.tv_sec,
+                stat->st_ctim.tv_nsec);
 }
 
 /* Devices and displays that come as modules appear and vanish without the binary changing. */

@@ -142,7 +142,8 @@ static void append_arguments(json_t *symbols, const char *command, const json_t 
         const json_t *member = json_array_get(members, i);
         scoped_free char *symbol = xprintf("%s.%s", command, json_string_value(json_object_get(member, "name")));
         json_array_append_new(symbols, json_string(symbol));
-        append_words(symbols, symbol, json_object_get(by_name, json_string_value(json_object_get(member, "type")) ?: ""));
+        append_words(symbols, symbol,
+                     json_object_get(by_name, json_string_value(json_object_get(member, "type")) ?: ""));
     }
 }
 

@@ -114,7 +114,8 @@ static char *plain(struct arena *arena, const char *prefix, const char *name)
 
 char *cgroup_name(struct arena *arena, const char *host, int id, const char *name)
 {
-    return arena_printf(arena, "godwit/%s/%s", plain(arena, "", host), plain(arena, arena_printf(arena, "%d-", id), name));
+    return arena_printf(arena, "godwit/%s/%s", plain(arena, "", host),
+                        plain(arena, arena_printf(arena, "%d-", id), name));
 }
 
 void cgroup_place(const char *group, pid_t pid)

@@ -11,7 +11,8 @@
 
 /* "godwit/HOST/ID-NAME" with everything in host and name that is no plain character made '_'. */
 char *cgroup_name(struct arena *arena, const char *host, int id, const char *name);
-/* Makes the group and moves the process, with all its threads. Waits; a cancelled or late caller leaves the work going. */
+/* Makes the group and moves the process, with all its threads. Waits; a cancelled or late caller leaves the work going.
+ */
 void cgroup_place(const char *group, pid_t pid);
 /* Removes the group of a process that is gone. Waits. */
 void cgroup_remove(const char *group);

@@ -25,13 +25,14 @@ struct qemu_command_options {
     const char *nvram_dir;    /* where a guest's NVRAM without a path lies */
     const char *firmware_root; /* see qemu_firmware_select(); NULL = "/" */
     const char *incoming;     /* "defer" or a URI: QEMU waits for a migration; NULL = an ordinary start */
-    /* Nothing on the host is touched: descriptors get made-up numbers, automatic ports stay unset (domxml-to-native). */
+    /* Nothing on the host is touched: descriptors get made-up numbers, automatic ports stay unset (domxml-to-native).
+     */
     bool dry;
 };
 
-/* Completes a private copy of a definition for its run: aliases, firmware and NVRAM path, node indexes of the disks, VNC
- * and SPICE ports, paths of unix channels, the CPU model when it was left to us. Call before qemu_command_build(). Does
- * not make the NVRAM file: qemu_nvram_create() does. */
+/* Completes a private copy of a definition for its run: aliases, firmware and NVRAM path, node indexes of the disks,
+ * VNC and SPICE ports, paths of unix channels, the CPU model when it was left to us. Call before qemu_command_build().
+ * Does not make the NVRAM file: qemu_nvram_create() does. */
 int qemu_command_prepare(struct domain_def *def, const struct qemu_command_options *options, struct error *err);
 
 struct qemu_command {
@@ -49,13 +50,15 @@ void qemu_command_finish(struct qemu_command *command);
 int qemu_command_build(struct qemu_command *command, struct domain_def *def,
                        const struct qemu_command_options *options, struct error *err);
 
-/* What has to be told over the monitor before the guest's CPUs run: passwords, balloon statistics and target, links that
- * are down, limits of disks, what a reboot does. One batch; waits. An incoming guest keeps the balloon it comes with. */
+/* What has to be told over the monitor before the guest's CPUs run: passwords, balloon statistics and target, links
+ * that are down, limits of disks, what a reboot does. One batch; waits. An incoming guest keeps the balloon it comes
+ * with. */
 int qemu_setup(struct qmp *qmp, const struct domain_def *def, bool incoming, deadline until, struct error *err);
 
-/* -- one device at a time, for hot-plug ------------------------------------------------------------------------------ */
+/* -- one device at a time, for hot-plug ---------------------------------------------------------------------------- */
 
-/* What QEMU calls the device that has the disk's backend, in query-block's "qdev", in events and as "id" of commands. */
+/* What QEMU calls the device that has the disk's backend, in query-block's "qdev", in events and as "id" of commands.
+ */
 char *qemu_disk_qdev(struct arena *arena, const struct disk *disk);
 /* The arguments of block_set_io_throttle (a new reference). */
 json_t *qemu_throttle_arguments(const struct disk *disk, const struct iotune *tune);
@@ -69,7 +72,7 @@ const char *qemu_disk_top_node(struct arena *arena, const struct disk *disk);
 char *qemu_node_format(struct arena *arena, const struct disk_source *source);
 char *qemu_node_storage(struct arena *arena, const struct disk_source *source);
 
-/* -- firmware (firmware.c) ------------------------------------------------------------------------------------------- */
+/* -- firmware (firmware.c) ----------------------------------------------------------------------------------------- */
 
 /* Fills os.loader, os.nvram_template, os.nvram ... of a definition that asks for firmware='efi' or has a known loader
  * without a template, from the descriptor files below ROOT (/etc/qemu/firmware, /usr/share/qemu/firmware; the first

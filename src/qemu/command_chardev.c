@@ -9,8 +9,8 @@ static bool is_server(const struct chardev_source *source)
     return source->mode == CHARDEV_MODE_BIND || source->mode == CHARDEV_MODE_SERVER;
 }
 
-/* A socket that QEMU shall listen on is made here: its path may be longer than QEMU can take, and who connects early does
- * not fail. */
+/* A socket that QEMU shall listen on is made here: its path may be longer than QEMU can take, and who connects early
+ * does not fail. */
 static int append_unix(struct build *build, struct text *out, const struct chardev_source *source, struct error *err)
 {
     int fd = -1;

@@ -116,7 +116,8 @@ static int build_scsi(struct build *build, const struct controller *controller, 
         PROPERTY(controller, ioeventfd, ONOFF_BOOL, "ioeventfd"),
     };
     const char *driver = model_driver(controller->model);
-    bool virtio = controller->model == CONTROLLER_MODEL_VIRTIO_SCSI || virtio_model_of(controller) != VIRTIO_MODEL_VIRTIO;
+    bool virtio =
+        controller->model == CONTROLLER_MODEL_VIRTIO_SCSI || virtio_model_of(controller) != VIRTIO_MODEL_VIRTIO;
     if (virtio)
         driver = virtio_driver(build, "virtio-scsi", virtio_model_of(controller), &controller->info);
     else if (!controller->model)
@@ -177,8 +178,9 @@ static int build_controller(struct build *build, const struct controller *contro
     case CONTROLLER_TYPE_IDE:
         if (build->x86 && !build->q35 && controller->index == 0)
             return 0; /* part of the chipset */
-        return unsupported(err, "<controller type='ide' index='%u'>: machine '%s' has %s: use SATA, SCSI or virtio disks",
-                           controller->index, build->def->os.machine, build->q35 ? "no IDE" : "only one IDE controller");
+        return unsupported(
+            err, "<controller type='ide' index='%u'>: machine '%s' has %s: use SATA, SCSI or virtio disks",
+            controller->index, build->def->os.machine, build->q35 ? "no IDE" : "only one IDE controller");
     case CONTROLLER_TYPE_FDC:
         if (controller->index > 0)
             return unsupported(err, "only one floppy controller is possible");

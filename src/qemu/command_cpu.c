@@ -75,7 +75,8 @@ static int append_mode(struct build *build, struct text *cpu, const struct cpu *
     switch (def->mode) {
     case CPU_MODE_HOST_PASSTHROUGH:
         if (!build->kvm)
-            return unsupported(err, "<cpu mode='host-passthrough'> needs KVM: use mode='maximum' in a domain of type qemu");
+            return unsupported(err,
+                               "<cpu mode='host-passthrough'> needs KVM: use mode='maximum' in a domain of type qemu");
         text_printf(cpu, "host,migratable=%s", def->migratable == ONOFF_OFF ? "off" : "on");
         return 0;
     case CPU_MODE_MAXIMUM:

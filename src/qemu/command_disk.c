@@ -59,9 +59,11 @@ static json_t *nbd_server(const struct disk_source *source, struct error *err)
 static json_t *network_storage(const struct disk_source *source, struct error *err)
 {
     if (source->protocol != NETWORK_PROTOCOL_NBD)
-        return error_null(err, ERR_CONFIG_UNSUPPORTED,
-                          "<source protocol='%s'> is not supported: only nbd is; attach the storage to the host and use "
-                          "a file or block device", network_protocol_name(source->protocol) ?: "");
+        return error_null(
+            err, ERR_CONFIG_UNSUPPORTED,
+            "<source protocol='%s'> is not supported: only nbd is; attach the storage to the host and use "
+            "a file or block device",
+            network_protocol_name(source->protocol) ?: "");
     json_t *server = nbd_server(source, err);
     if (!server)
         return NULL;
@@ -148,7 +150,8 @@ static int check_source(const struct disk *disk, const struct disk_source *sourc
     if (source->slice_size.set && !string_equal(source->format ?: "raw", "raw"))
         return unsupported(err, "disk '%s': a <slice> of a '%s' image is not supported", disk->target, source->format);
     if (source->type == SOURCE_TYPE_VOLUME)
-        return unsupported(err, "disk '%s': there are no storage pools: name the volume's file or device", disk->target);
+        return unsupported(err, "disk '%s': there are no storage pools: name the volume's file or device",
+                           disk->target);
     return 0;
 }
 

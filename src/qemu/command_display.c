@@ -44,7 +44,8 @@ static int build_vnc(struct build *build, const struct graphics *graphics, struc
     else if (listen && listen->type == LISTEN_TYPE_NONE)
         text_append(&vnc, "none");
     else if (graphics->port > 0 && graphics->port < VNC_BASE)
-        return unsupported(err, "<graphics type='vnc' port='%d'>: the port must be at least %d", graphics->port, VNC_BASE);
+        return unsupported(err, "<graphics type='vnc' port='%d'>: the port must be at least %d", graphics->port,
+                           VNC_BASE);
     else
         text_printf(&vnc, "%s:%d", listen_address(build, graphics), graphics->port > 0 ? graphics->port - VNC_BASE : 0);
     if (graphics->websocket > 0)
@@ -86,7 +87,8 @@ static int build_spice(struct build *build, const struct graphics *graphics, str
         return unsupported(err, "<graphics type='spice'> needs SPICE, which %s lacks: install package "
                                 "qemu-system-modules-spice or use type='vnc'", build->caps->binary);
     if (graphics->tls_port > 0 || graphics->default_mode == SPICE_CHANNEL_MODE_SECURE)
-        return unsupported(err, "<graphics type='spice'> with TLS is not supported: remove tlsPort and secure channels");
+        return unsupported(err,
+                           "<graphics type='spice'> with TLS is not supported: remove tlsPort and secure channels");
     if (socket_path(graphics))
         text_printf(&spice, "unix=on,addr=%s", quoted(build, socket_path(graphics)));
     else
@@ -175,7 +177,8 @@ static int build_video(struct build *build, const struct video *video, bool prim
         return 0;
     const char *driver = video_driver(build, video, primary);
     if (!driver)
-        return unsupported(err, "<video><model type='%s'> is not supported: use virtio, vga, qxl, cirrus, bochs or none",
+        return unsupported(err,
+                           "<video><model type='%s'> is not supported: use virtio, vga, qxl, cirrus, bochs or none",
                            video_model_name(video->model) ?: "");
     json_t *device = device_new(build, driver, &video->info, "<video>", err);
     if (!device)

@@ -19,7 +19,8 @@ static int put_pci_host(struct build *build, json_t *device, const struct hostde
     const struct pci_address *pci = &hostdev->pci;
     const char *name = arena_printf(build->arena, "%04x:%02x:%02x.%x", pci->domain, pci->bus, pci->slot, pci->function);
     char link[256];
-    ssize_t length = readlink(arena_printf(build->arena, "/sys/bus/pci/devices/%s/driver", name), link, sizeof link - 1);
+    ssize_t length =
+        readlink(arena_printf(build->arena, "/sys/bus/pci/devices/%s/driver", name), link, sizeof link - 1);
     link[length < 0 ? 0 : length] = '\0';
     if (!build->options->dry && !string_ends(link, "/vfio-pci"))
         return unsupported(err, "PCI device %s is not bound to vfio-pci: bind it on the host first (driverctl "
@@ -81,8 +82,9 @@ int build_tpm(struct build *build, const struct tpm *tpm, struct error *err)
         addf(build, "-tpmdev", "emulator,id=%s,chardev=chrtpm", id);
         break;
     default:
-        return unsupported(err, "<tpm><backend type='emulator'> is not supported: run swtpm (package swtpm) yourself and "
-                                "use <backend type='external'> with its socket, or remove the TPM");
+        return unsupported(err,
+                           "<tpm><backend type='emulator'> is not supported: run swtpm (package swtpm) yourself and "
+                           "use <backend type='external'> with its socket, or remove the TPM");
     }
     json_t *device = device_new(build, tpm_model_name(tpm->model) ?: "tpm-tis", &tpm->info, "<tpm>", err);
     if (!device)

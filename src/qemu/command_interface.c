@@ -74,7 +74,8 @@ static int put_tap(struct build *build, json_t *netdev, struct interface *interf
         .configure = interface->target_managed != YESNO_NO,
     };
     if (interface->target && strlen(interface->target) >= sizeof name)
-        return unsupported(err, "<target dev='%s'> is longer than the 15 bytes that the kernel allows", interface->target);
+        return unsupported(err, "<target dev='%s'> is longer than the 15 bytes that the kernel allows",
+                           interface->target);
     snprintf(name, sizeof name, "%s", interface->target ?: "");
     memset(fds, 0xff, sizeof fds);
     if (!build->options->dry && tap_open(name, &wish, fds, count, err) < 0)
@@ -135,7 +136,8 @@ static int check(const struct interface *interface, struct error *err)
     if (interface->queues > TAP_QUEUES_MAX)
         return unsupported(err, "interface '%s': at most %d queues are possible", alias, TAP_QUEUES_MAX);
     if (interface->filter)
-        return unsupported(err, "interface '%s': <filterref filter='%s'> is not supported: there are no network filters",
+        return unsupported(err,
+                           "interface '%s': <filterref filter='%s'> is not supported: there are no network filters",
                            alias, interface->filter);
     if (interface->virtualport && interface->virtualport->type)
         return unsupported(err, "interface '%s': <virtualport type='%s'> is not supported: use a Linux bridge", alias,
@@ -145,8 +147,10 @@ static int check(const struct interface *interface, struct error *err)
     if (interface->vlan_tags.count)
         return unsupported(err, "interface '%s': <vlan> is not supported: use a bridge on the VLAN's interface", alias);
     if (interface->type == INTERFACE_TYPE_NETWORK && !interface->bridge)
-        return unsupported(err, "interface '%s': there is no virtual network '%s': use <interface type='bridge'> with an "
-                                "existing bridge, or type='user'", alias, interface->network ?: "");
+        return unsupported(err,
+                           "interface '%s': there is no virtual network '%s': use <interface type='bridge'> with an "
+                           "existing bridge, or type='user'",
+                           alias, interface->network ?: "");
     return 0;
 }
 
@@ -255,14 +259,16 @@ json_t *qemu_interface_device(struct build *build, uint32_t index, struct error 
 {
     const struct interface *interface = build->def->interfaces.item[index];
     const unsigned char *mac = interface->mac.byte;
-    json_t *device = device_new(build, interface_driver_name_of(build, interface), &interface->info, "<interface>", err);
+    json_t *device =
+        device_new(build, interface_driver_name_of(build, interface), &interface->info, "<interface>", err);
     if (!device)
         return NULL;
     if (is_virtio(interface))
         put_virtio(device, interface);
     put_string(device, "netdev", arena_printf(build->arena, "host%s", interface->info.alias));
-    put_string(device, "mac", arena_printf(build->arena, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
-                                           mac[4], mac[5]));
+    put_string(
+        device, "mac",
+        arena_printf(build->arena, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]));
     put_number(device, "bootindex", interface_boot_index(build->def, index));
     return device;
 }

@@ -81,7 +81,8 @@ int build_machine(struct build *build, struct error *err)
     if (!def->os.machine)
         return error_set(err, ERR_CONFIG_UNSUPPORTED, "<os><type machine=...> is missing");
     if (build->caps && !qemu_caps_machine(build->caps, def->os.machine))
-        return unsupported(err, "%s has no machine type '%s': see 'virsh domcapabilities' and capabilities for those it has",
+        return unsupported(err,
+                           "%s has no machine type '%s': see 'virsh domcapabilities' and capabilities for those it has",
                            build->caps->binary, def->os.machine);
     if (build_firmware(build, err) < 0)
         return -1;

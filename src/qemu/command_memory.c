@@ -81,7 +81,8 @@ static json_t *backend_new(const struct build *build, const char *id, uint64_t k
 {
     const struct memory_backing *backing = build->def->memory_backing;
     uint64_t page = hugepage_kib(backing, cell);
-    /* huge pages and files are had by memfd, which needs no mount and leaves nothing behind; the guest sees no difference */
+    /* huge pages and files are had by memfd, which needs no mount and leaves nothing behind; the guest sees no
+     * difference */
     bool memfd = page || (backing && backing->source && backing->source != MEMORY_SOURCE_ANONYMOUS);
     json_t *backend = json_object();
     put_string(backend, "qom-type", memfd ? "memory-backend-memfd" : "memory-backend-ram");
@@ -163,7 +164,8 @@ int build_memory(struct build *build, struct error *err)
     for (uint32_t i = 0; i < def->memory_devices.count; i++)
         plugged += def->memory_devices.item[i]->size;
     if (plugged >= def->memory)
-        return error_set(err, ERR_CONFIG_UNSUPPORTED, "<memory> is %llu KiB, but the <memory> devices alone have %llu KiB",
+        return error_set(err, ERR_CONFIG_UNSUPPORTED,
+                         "<memory> is %llu KiB, but the <memory> devices alone have %llu KiB",
                          (unsigned long long)def->memory, (unsigned long long)plugged);
     for (uint32_t i = 0; cpu && i < cpu->cells.count; i++)
         cells += granules(cpu->cells.item[i]->memory);

@@ -187,13 +187,15 @@ static int build_shmem(struct build *build, const struct shmem *shmem, struct er
 {
     const char *alias = shmem->info.alias ?: "";
     bool doorbell = shmem->model == SHMEM_MODEL_IVSHMEM_DOORBELL;
-    const char *memory = arena_printf(build->arena, "shmmem-%s", alias), *chardev = arena_printf(build->arena, "char%s", alias);
+    const char *memory = arena_printf(build->arena, "shmmem-%s", alias),
+               *chardev = arena_printf(build->arena, "char%s", alias);
     if (doorbell) {
         addf(build, "-chardev", "socket,id=%s,path=%s", chardev, quoted(build, shmem->server_path ?: ""));
     } else {
         const char *path = arena_printf(build->arena, "/dev/shm/%s", shmem->name);
-        add_json(build, "-object", json_pack("{s:s,s:s,s:s,s:I,s:b}", "qom-type", "memory-backend-file", "id", memory,
-                                             "mem-path", path, "size", (json_int_t)(shmem->size ?: 4) << 20, "share", 1));
+        add_json(build, "-object",
+                 json_pack("{s:s,s:s,s:s,s:I,s:b}", "qom-type", "memory-backend-file", "id", memory, "mem-path", path,
+                           "size", (json_int_t)(shmem->size ?: 4) << 20, "share", 1));
     }
     json_t *device = device_new(build, doorbell ? "ivshmem-doorbell" : "ivshmem-plain", &shmem->info, "<shmem>", err);
     if (!device)
@@ -240,7 +242,8 @@ static int build_iommu(struct build *build, const struct iommu *iommu, struct er
 static int build_dimm(struct build *build, const struct memory_device *memory, struct error *err)
 {
     if (memory->model != MEMORY_MODEL_DIMM)
-        return unsupported(err, "<memory model='%s'> is not supported: use dimm", memory_model_name(memory->model) ?: "");
+        return unsupported(err, "<memory model='%s'> is not supported: use dimm",
+                           memory_model_name(memory->model) ?: "");
     const char *backend = arena_printf(build->arena, "mem%s", memory->info.alias);
     json_t *object = json_object();
     put_string(object, "qom-type", "memory-backend-ram");

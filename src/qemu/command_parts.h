@@ -19,7 +19,7 @@ struct build {
     int dry_fd;              /* the next made-up descriptor number */
 };
 
-/* -- options -------------------------------------------------------------------------------------------------------- */
+/* -- options ------------------------------------------------------------------------------------------------------- */
 
 void add(struct build *build, const char *option, const char *value);
 void addf(struct build *build, const char *option, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -28,7 +28,7 @@ void add_json(struct build *build, const char *option, json_t *object);
 /* A value inside a comma-separated option: commas are doubled. */
 const char *quoted(struct build *build, const char *value);
 
-/* -- properties ----------------------------------------------------------------------------------------------------- */
+/* -- properties ---------------------------------------------------------------------------------------------------- */
 
 /* None of these sets anything for what is absent in the XML (NULL, 0, ..._ABSENT). */
 void put_string(json_t *object, const char *key, const char *value);
@@ -50,7 +50,7 @@ struct property {
 void put_properties(json_t *object, const void *part, const struct property *rows, size_t count);
 #define PUT_TABLE(object, part, table) put_properties(object, part, table, COUNT(table))
 
-/* -- devices -------------------------------------------------------------------------------------------------------- */
+/* -- devices ------------------------------------------------------------------------------------------------------- */
 
 /* {"driver":..., "id":..., address, "bootindex", ROM, "acpi-index"}. Fails when the binary has no such device or an
  * address names a controller that is not there. what is the element, for the message. */
@@ -71,7 +71,7 @@ int unsupported(struct error *err, const char *format, ...) __attribute__((forma
 /* Hands a descriptor over to the command (its number in decimal); in a dry build fd is -1 and a number is made up. */
 const char *pass_fd(struct build *build, int fd);
 
-/* -- parts, in the order of the command line -------------------------------------------------------------------------- */
+/* -- parts, in the order of the command line ----------------------------------------------------------------------- */
 
 int build_machine(struct build *build, struct error *err);      /* command_machine.c: -machine, -accel, pflash */
 int build_cpu(struct build *build, struct error *err);          /* command_cpu.c: -cpu, -smp */
@@ -112,6 +112,6 @@ struct tap_wish {
 };
 #define TAP_NAME_SIZE  16
 #define TAP_QUEUES_MAX 256 /* the kernel's limit for one tap */
-/* Opens a tap with `queues` descriptors, joins it to the bridge and brings it up. name holds the wish ("" or a %d pattern
- * = any) and gets the real one. The interface goes when the last descriptor is closed. */
+/* Opens a tap with `queues` descriptors, joins it to the bridge and brings it up. name holds the wish ("" or a %d
+ * pattern = any) and gets the real one. The interface goes when the last descriptor is closed. */
 int tap_open(char name[TAP_NAME_SIZE], const struct tap_wish *wish, int *fds, unsigned queues, struct error *err);

@@ -70,7 +70,8 @@ static int prepare_graphics(struct domain_def *def, struct graphics *graphics,
     bool socket = listen && listen->type == LISTEN_TYPE_SOCKET;
     bool network = graphics->type == GRAPHICS_TYPE_VNC || graphics->type == GRAPHICS_TYPE_SPICE;
     if (socket && !listen->socket && !graphics->socket && options->channel_dir)
-        listen->socket = arena_printf(def->arena, "%s/%s.sock", options->channel_dir, graphics_type_name(graphics->type));
+        listen->socket =
+            arena_printf(def->arena, "%s/%s.sock", options->channel_dir, graphics_type_name(graphics->type));
     if (!network || socket || graphics->socket || (listen && listen->type == LISTEN_TYPE_NONE))
         return 0;
     if ((graphics->autoport == YESNO_YES || graphics->port <= 0) &&

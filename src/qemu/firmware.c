@@ -11,8 +11,8 @@
 #include "qemu/command.h"
 
 /* Firmware descriptors as QEMU's docs/interop/firmware.json defines them: one JSON file each, packages' in
- * /usr/share/qemu/firmware, the administrator's in /etc/qemu/firmware, where a file of the same name hides the package's
- * and an empty one removes it. They are tried in the order of their names. */
+ * /usr/share/qemu/firmware, the administrator's in /etc/qemu/firmware, where a file of the same name hides the
+ * package's and an empty one removes it. They are tried in the order of their names. */
 
 #define DESCRIPTOR_MAX (256u << 10)
 #define NVRAM_MAX      (64u << 20)
@@ -184,10 +184,11 @@ int qemu_firmware_select(struct domain_def *def, const char *root, const char *n
         while (i < count && !fits(def, &all[i]))
             i++;
         if (choose && i == count)
-            return error_set(err, ERR_CONFIG_UNSUPPORTED,
-                             "domain '%s' asks for <os firmware='efi'>, but none of the %zu UEFI builds installed for "
-                             "%s fits: install package ovmf (qemu-efi-aarch64 for ARM) or change its secure boot wishes",
-                             def->name, count, os->machine);
+            return error_set(
+                err, ERR_CONFIG_UNSUPPORTED,
+                "domain '%s' asks for <os firmware='efi'>, but none of the %zu UEFI builds installed for "
+                "%s fits: install package ovmf (qemu-efi-aarch64 for ARM) or change its secure boot wishes",
+                def->name, count, os->machine);
         if (i < count)
             adopt(def, &all[i]);
     }

@@ -15,7 +15,8 @@
 
 static void copy_and_empty(const char *path, const char *to)
 {
-    scoped_fd int from = open(path, O_RDWR | O_CLOEXEC), copy = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    scoped_fd int from = open(path, O_RDWR | O_CLOEXEC),
+                  copy = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     struct stat stat;
     if (from < 0 || copy < 0 || fstat(from, &stat) < 0)
         return;

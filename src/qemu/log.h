@@ -7,8 +7,8 @@
 
 /* What QEMU says, one file a domain, appended to by every run under a header with the time and the arguments. */
 
-/* Opens it for QEMU's stdout and stderr (close-on-exec, to append) and writes the header. *start is where this run's own
- * words begin. A log beyond its bound is rotated first. */
+/* Opens it for QEMU's stdout and stderr (close-on-exec, to append) and writes the header. *start is where this run's
+ * own words begin. A log beyond its bound is rotated first. */
 int qemu_log_open(const char *path, const struct argv *argv, off_t *start, struct error *err);
 /* The last lines that QEMU wrote from `start` on, without time stamps, joined by "; "; "" when there are none. */
 char *qemu_log_tail(struct arena *arena, const char *path, off_t start);

@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "base/loop.h"
 #include "base/text.h"
+#include "qemu/qmp_message.h"
 
 /* The longest replies are query-qmp-schema (0.2 MiB) and, with many disks, query-named-block-nodes. */
 #define REPLY_MAX     (16u << 20)
@@ -200,46 +201,10 @@ static void take_greeting(struct qmp *qmp, json_t *greeting)
     qmp->package = xstrdup(json_text(version, "package"));
 }
 
-/* QEMU's uint64 may exceed what JSON libraries take for an integer ("lbr-fmt": 18446744073709551552): such numbers become
- * the negative ones with the same bits, so that a cast gives them back. */
-static void wrap_integers(struct text *out, const char *line, size_t length)
-{
-    bool quoted = false;
-    for (size_t i = 0; i < length; i++) {
-        size_t digits = quoted ? 0 : strspn(line + i, "0123456789");
-        uint64_t value;
-        if (digits >= 19 && i + digits < length && line[i + digits] != '.' && line[i - (i > 0)] != '-') {
-            scoped_free char *number = strndup(line + i, digits);
-            if (parse_u64(number, 10, &value) == 0) {
-                text_printf(out, "%lld", (long long)value);
-                i += digits - 1;
-                continue;
-            }
-        }
-        if (line[i] == '"')
-            quoted = !quoted;
-        text_append_bytes(out, line + i, 1 + (digits > 0 ? digits - 1 : 0));
-        i += digits > 0 ? digits - 1 : 0;
-        if (line[i] == '\\' && quoted && i + 1 < length)
-            text_append_char(out, line[++i]);
-    }
-}
-
-static json_t *load_line(const char *line, size_t length, json_error_t *fault)
-{
-    json_t *message = json_loadb(line, length, 0, fault);
-    if (message || json_error_code(fault) != json_error_numeric_overflow)
-        return message;
-    scoped_text struct text wrapped = {0};
-    scoped_free char *terminated = strndup(line, length);
-    wrap_integers(&wrapped, terminated, strlen(terminated));
-    return json_loadb(wrapped.data, wrapped.length, 0, fault);
-}
-
 static int take_line(struct qmp *qmp, const char *line, size_t length, struct error *err)
 {
     json_error_t fault;
-    json_t *message = load_line(line, length, &fault);
+    json_t *message = qmp_message_load(line, length, &fault);
     if (!message)
         return error_set(err, ERR_INTERNAL_ERROR, "QEMU of domain '%s' sent what is no JSON: %s (at byte %d of %zu)",
                          qmp->name, fault.text, fault.position, length);
@@ -375,23 +340,6 @@ static void chunk_add(struct qmp *qmp, struct text *data, int fd)
         write_some(qmp);
 }
 
-static int append_json(const char *bytes, size_t size, void *text)
-{
-    text_append_bytes(text, bytes, size);
-    return 0;
-}
-
-static void command_append(struct text *out, uint64_t id, struct qmp_request *request)
-{
-    text_printf(out, "{\"execute\":\"%s\"", request->command);
-    if (json_object_size(request->arguments) > 0) {
-        text_append(out, ",\"arguments\":");
-        json_dump_callback(request->arguments, append_json, out, JSON_COMPACT);
-    }
-    text_printf(out, ",\"id\":%llu}\n", (unsigned long long)id);
-    json_decref(steal(request->arguments));
-}
-
 static struct call *call_new(struct qmp *qmp, struct qmp_batch *batch, struct qmp_request *request)
 {
     struct call *call = xcalloc(1, sizeof *call);
@@ -434,7 +382,8 @@ static struct qmp_batch *submit(struct qmp *qmp, struct qmp_request *requests, s
         if (batch->lost.code)
             json_decref(steal(requests[i].arguments));
         else
-            command_append(&out, call_new(qmp, batch, &requests[i])->id, &requests[i]);
+            qmp_message_append(&out, requests[i].command, steal(requests[i].arguments),
+                               call_new(qmp, batch, &requests[i])->id);
     }
     if (out.length > 0)
         chunk_add(qmp, &out, fd);
@@ -544,8 +493,8 @@ static json_t *raw_exchange(struct qmp *qmp, json_t *command, deadline until, st
         struct call *call = call_new(qmp, batch, &request);
         call->whole = &whole;
         json_object_set_new(command, "id", json_integer((json_int_t)call->id));
-        json_dump_callback(command, append_json, &out, JSON_COMPACT);
-        text_append_char(&out, '\n');
+        scoped_free char *line = json_dumps(command, JSON_COMPACT);
+        text_printf(&out, "%s\n", line);
         chunk_add(qmp, &out, -1);
     }
     qmp_collect(batch, until, err);

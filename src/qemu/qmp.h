@@ -9,11 +9,10 @@
 #include "base/error.h"
 #include "base/fiber.h"
 
-/* A client of QEMU's monitor protocol on one connected socket. Reading is driven by callbacks, so a guest that is merely
- * there costs a small struct and a descriptor, no fiber and no buffer. Fibers send commands and wait for the replies;
- * any number may be in flight, each with its own deadline.
- *
- * QEMU takes one byte of its monitor per turn of its main loop (about 3.5 us a byte): send few and short commands, and
+/* A client of QEMU's monitor protocol on one connected socket. Reading is driven by callbacks, so a guest that is
+ * merely there costs a small struct and a descriptor, no fiber and no buffer. Fibers send commands and wait for the
+ * replies; any number may be in flight, each with its own deadline.
+ *  QEMU takes one byte of its monitor per turn of its main loop (about 3.5 us a byte): send few and short commands, and
  * send them together (qmp_submit). */
 struct qmp;
 
@@ -37,14 +36,15 @@ DEFINE_SCOPED(qmp_scope, struct qmp *, qmp_free)
 /* Waits for QEMU's answer to qmp_capabilities. Not needed before commands, but tells a dead QEMU from a bad command. */
 int qmp_handshake(struct qmp *qmp, deadline until, struct error *err);
 
-/* The version in the greeting as major * 1000000 + minor * 1000 + micro, and the packager's text ("" when none); 0 before
- * the handshake. */
+/* The version in the greeting as major * 1000000 + minor * 1000 + micro, and the packager's text ("" when none); 0
+ * before the handshake. */
 uint32_t qmp_version(const struct qmp *qmp, const char **package);
 
 /* Sends one command and waits for its "return" (a new reference). arguments (may be NULL) are stolen in any case.
  * Errors: what QEMU answered, with a code by its class: ERR_DEVICE_MISSING (DeviceNotFound), ERR_OPERATION_UNSUPPORTED
  * (CommandNotFound), ERR_OPERATION_INVALID (DeviceNotActive), ERR_OPERATION_FAILED (all others); ERR_OPERATION_TIMEOUT
- * at the deadline `until`, when a reply that comes later is dropped; ERR_OPERATION_ABORTED when the connection ended. */
+ * at the deadline `until`, when a reply that comes later is dropped; ERR_OPERATION_ABORTED when the connection ended.
+ */
 json_t *qmp_command(struct qmp *qmp, const char *command, json_t *arguments, deadline until, struct error *err);
 /* For commands whose result says nothing. */
 int qmp_execute(struct qmp *qmp, const char *command, json_t *arguments, deadline until, struct error *err);
@@ -64,18 +64,18 @@ void qmp_requests_finish(struct qmp_request *requests, size_t count);
 /* Fills err from one failed request and returns -1; 0 when it succeeded. */
 int qmp_request_error(const struct qmp_request *request, struct error *err);
 
-/* Sends them in one piece and does not wait, so that one fiber can ask many guests at once. The requests must stay where
- * they are until collected. Never NULL; qmp_collect() must follow. */
+/* Sends them in one piece and does not wait, so that one fiber can ask many guests at once. The requests must stay
+ * where they are until collected. Never NULL; qmp_collect() must follow. */
 struct qmp_batch *qmp_submit(struct qmp *qmp, struct qmp_request *requests, size_t count);
-/* Waits until all are answered and frees the batch. 0 when each has an answer (a refusal is one, too); -1 when some have
- * none. Outlives the qmp. */
+/* Waits until all are answered and frees the batch. 0 when each has an answer (a refusal is one, too); -1 when some
+ * have none. Outlives the qmp. */
 int qmp_collect(struct qmp_batch *batch, deadline until, struct error *err);
 /* Submit and collect, and the first refusal is an error too. */
 int qmp_batch(struct qmp *qmp, struct qmp_request *requests, size_t count, deadline until, struct error *err);
 
-/* One command as a client wrote it ({"execute": ...}), answered with QEMU's whole reply, an error reply included; an "id"
- * of the client's is given back. The result is compact JSON, to free(). ERR_INVALID_ARG when it is no JSON object with
- * "execute". */
+/* One command as a client wrote it ({"execute": ...}), answered with QEMU's whole reply, an error reply included; an
+ * "id" of the client's is given back. The result is compact JSON, to free(). ERR_INVALID_ARG when it is no JSON object
+ * with "execute". */
 char *qmp_raw(struct qmp *qmp, const char *text, deadline until, struct error *err);
 /* A command of the human monitor; the result is its output, to free(). */
 char *qmp_human(struct qmp *qmp, const char *line, deadline until, struct error *err);

@@ -123,7 +123,8 @@ int qemu_setup(struct qmp *qmp, const struct domain_def *def, bool incoming, dea
         ask_passwords(&setup, def->graphics.item[i]);
     for (uint32_t i = 0; i < def->disks.count; i++)
         if (def->disks.item[i]->iotune)
-            ask(&setup, "block_set_io_throttle", qemu_throttle_arguments(def->disks.item[i], def->disks.item[i]->iotune));
+            ask(&setup, "block_set_io_throttle",
+                qemu_throttle_arguments(def->disks.item[i], def->disks.item[i]->iotune));
     for (uint32_t i = 0; i < def->interfaces.count; i++)
         if (def->interfaces.item[i]->link == LINK_STATE_DOWN)
             ask(&setup, "set_link", json_pack("{s:s,s:b}", "name", def->interfaces.item[i]->info.alias, "up", 0));

@@ -37,11 +37,12 @@ int qemu_spawn(const struct qemu_spawn_options *options, const struct qmp_callba
 int qemu_handshake(struct qemu_spawned *spawned, const struct qemu_spawn_options *options, deadline until,
                    struct error *err);
 
-/* Connects to the monitor of a QEMU that runs already (qmp_handshake() then tells whether it answers). Does not wait. */
+/* Connects to the monitor of a QEMU that runs already (qmp_handshake() then tells whether it answers). Does not wait.
+ */
 struct qmp *qemu_attach(const char *name, const char *monitor_path, const struct qmp_callbacks *callbacks, void *owner,
                         struct error *err);
 /* Connects to a unix socket whose path may be of any length; a non-blocking descriptor, -1 with err. Does not wait. */
 int unix_connect(const char *path, struct error *err);
-/* Listens on a unix socket (mode 0600) whose path may be of any length; what was there is replaced. A descriptor, -1 with
- * err. */
+/* Listens on a unix socket (mode 0600) whose path may be of any length; what was there is replaced. A descriptor, -1
+ * with err. */
 int unix_listen(const char *path, struct error *err);

@@ -59,7 +59,8 @@ static int configure(const char *name, const char *bridge, const unsigned char *
         request_init(&request, name);
         request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
         memcpy(request.ifr_hwaddr.sa_data, mac, MAC_SIZE);
-        request.ifr_hwaddr.sa_data[0] = (char)0xfe; /* highest, so that the bridge does not take it for its own address */
+        request.ifr_hwaddr.sa_data[0] =
+            (char)0xfe; /* highest, so that the bridge does not take it for its own address */
         if (ioctl(control, SIOCSIFHWADDR, &request) < 0)
             return error_system(err, errno, "cannot set the address of interface '%s'", name);
     }

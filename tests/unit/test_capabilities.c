@@ -85,7 +85,8 @@ static void the_next_daemon_reads_it_from_disk(void **state)
 static void a_damaged_file_is_as_good_as_none(void **state)
 {
     struct error err = {0};
-    scoped_free char *command = xprintf("cd %s && for f in *.json; do echo '{' > $f; done; test $(ls | wc -l) = 1", folder);
+    scoped_free char *command =
+        xprintf("cd %s && for f in *.json; do echo '{' > $f; done; test $(ls | wc -l) = 1", folder);
     assert_int_equal(system(command), 0);
     struct qemu_caps_cache *next = qemu_caps_cache_new(folder);
     assert_null(qemu_caps_get(next, QEMU, 0, &err));

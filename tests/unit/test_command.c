@@ -136,7 +136,8 @@ static void lines_ours(struct arena *arena, struct lines *lines, const struct ar
 {
     for (size_t i = 1; i < argv->count; i++) {
         bool value = i + 1 < argv->count && argv->items[i + 1][0] != '-';
-        lines_add(arena, lines, value ? arena_printf(arena, "%s %s", argv->items[i], argv->items[i + 1]) : argv->items[i]);
+        lines_add(arena, lines,
+                  value ? arena_printf(arena, "%s %s", argv->items[i], argv->items[i + 1]) : argv->items[i]);
         i += value;
     }
 }
@@ -223,7 +224,8 @@ static const char *const moved[] = {
     "fedora37-scsi",     "win10-sata-e1000e",   "iothreads",  "cpu-topology",   "cpu-numa",   "graphics-spice",
 };
 
-static const char *const places[] = {"/var/lib/libvirt/", "/var/log/libvirt/", "/srv/", "/home/", "/tmp/vnc", "/tmp/serial"};
+static const char *const places[] = {"/var/lib/libvirt/", "/var/log/libvirt/", "/srv/", "/home/",
+                                     "/tmp/vnc",          "/tmp/serial"};
 
 /* The same argument with every path in our own folder, no ports, and no taps. */
 static char *tame(struct arena *arena, const char *option, const char *value)
@@ -391,8 +393,10 @@ static void start_all(void *argument)
 
 static void qemu_starts_with_it(void **state)
 {
-    scoped_free char *command = xprintf("cd '%s' && mkdir -p srv/share var/log/libvirt tmp && truncate -s 1474560 template.raw && "
-                                        "qemu-img create -q -f qcow2 template.qcow2 10M", folder);
+    scoped_free char *command =
+        xprintf("cd '%s' && mkdir -p srv/share var/log/libvirt tmp && truncate -s 1474560 template.raw && "
+                "qemu-img create -q -f qcow2 template.qcow2 10M",
+                folder);
     assert_int_equal(system(command), 0);
     if (fiber_start("start", start_all, NULL))
         loop_run();

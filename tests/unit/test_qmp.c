@@ -54,7 +54,8 @@ static const char *heard_with(int *fd)
     static char data[65536];
     char control[CMSG_SPACE(sizeof(int))];
     struct iovec part = {data, sizeof data - 1};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
     ssize_t got = recvmsg(story.peer, &message, MSG_DONTWAIT);
     data[got < 0 ? 0 : got] = '\0';
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
@@ -145,7 +146,8 @@ static void big_numbers_keep_their_bits(void *argument)
     say("{\"return\": {\"a\\\"18446744073709551552\": 18446744073709551552, \"b\": 7, \"c\": -9223372036854775808,"
         " \"d\": 9223372036854775808}, \"id\": 2}\r\n");
     json_t *reply = qmp_command(story.qmp, "query-x", NULL, deadline_ms(1000), &err);
-    assert_true((uint64_t)json_integer_value(json_object_get(reply, "a\"18446744073709551552")) == 18446744073709551552u);
+    assert_true((uint64_t)json_integer_value(json_object_get(reply, "a\"18446744073709551552")) ==
+                18446744073709551552u);
     assert_int_equal(json_integer_value(json_object_get(reply, "b")), 7);
     assert_true(json_integer_value(json_object_get(reply, "c")) == INT64_MIN);
     assert_true((uint64_t)json_integer_value(json_object_get(reply, "d")) == 1ull << 63);

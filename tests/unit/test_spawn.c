@@ -34,8 +34,9 @@ static const struct qmp_callbacks callbacks = {on_event, on_closed};
 static struct qemu_spawn_options prepare(struct arena *arena, const char *extra)
 {
     struct argv *argv = argv_new(arena);
-    for (const char *const *word = (const char *const[]){QEMU, "-S", "-nodefaults", "-no-user-config", "-display", "none",
-                                                         "-machine", "none", "-msg", "timestamp=on", NULL}; *word; word++)
+    for (const char *const *word = (const char *const[]){QEMU, "-S", "-nodefaults", "-no-user-config", "-display",
+                                                         "none", "-machine", "none", "-msg", "timestamp=on", NULL};
+         *word; word++)
         argv_add(argv, *word);
     if (extra) {
         argv_add(argv, "-device");
@@ -102,8 +103,8 @@ static void groups_come_and_go(void *argument)
     cgroup_place(group, process_pid(sleeper));
     char *path = cgroup_path(arena, group, "cpu");
     if (path)
-        assert_non_null(strstr(file_read(arena, arena_printf(arena, "/proc/%d/cgroup", process_pid(sleeper)), 65536, NULL,
-                                         NULL), group));
+        assert_non_null(strstr(
+            file_read(arena, arena_printf(arena, "/proc/%d/cgroup", process_pid(sleeper)), 65536, NULL, NULL), group));
     process_kill(sleeper, SIGKILL);
     process_wait(sleeper, deadline_ms(5000), NULL);
     cgroup_remove(group);
