@@ -81,6 +81,7 @@ static void fields_copy(struct copy *copy, const struct element *element, const 
             continue; /* the member may be another one's in a union */
         switch ((enum field_kind)field->kind) {
         case FIELD_KIND_STRING:
+        case FIELD_KIND_CPUSET:
         case FIELD_KIND_VERBATIM:
         case FIELD_KIND_HIDDEN:
             string_copy(copy, (const char *const *)source, (char **)target);

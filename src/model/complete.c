@@ -113,6 +113,36 @@ static int vcpu_complete(struct domain_def *def, struct error *err)
     return 0;
 }
 
+static struct numa_distance *distance_find(const struct numa_cell *cell, uint32_t id)
+{
+    for (uint32_t i = 0; i < cell->distances.count; i++)
+        if (cell->distances.item[i]->id == id)
+            return cell->distances.item[i];
+    return NULL;
+}
+
+/* When one cell gives distances, all have them to all: 10 to itself, else the way back's, else 20. */
+static void distances_complete(struct domain_def *def)
+{
+    struct cpu *cpu = def->cpu;
+    bool given = false;
+    for (uint32_t i = 0; cpu && i < cpu->cells.count; i++)
+        given |= cpu->cells.item[i]->distances.count > 0;
+    for (uint32_t i = 0; given && i < cpu->cells.count; i++) {
+        struct numa_cell *cell = cpu->cells.item[i];
+        struct numa_distance **all = arena_new_array(def->arena, cpu->cells.count, struct numa_distance *);
+        for (uint32_t to = 0; to < cpu->cells.count; to++) {
+            struct numa_distance *own = distance_find(cell, to), *back = distance_find(cpu->cells.item[to], i);
+            all[to] = own ? own : arena_struct(def->arena, struct numa_distance);
+            all[to]->id = to;
+            if (!own)
+                all[to]->value = to == i ? 10 : back ? back->value : 20;
+        }
+        cell->distances.item = all;
+        cell->distances.count = cell->distances.capacity = cpu->cells.count;
+    }
+}
+
 /* The CPU that QEMU gives to a pc or q35 machine when none is asked for. */
 static void cpu_complete(struct domain_def *def)
 {
@@ -187,6 +217,7 @@ int domain_complete(struct domain_def *def, const struct domain_defaults *defaul
     os_complete(def, defaults);
     boot_complete(def);
     cpu_complete(def);
+    distances_complete(def);
     if (memory_complete(def, err) < 0 || vcpu_complete(def, err) < 0)
         return -1;
     iothreads_complete(def);

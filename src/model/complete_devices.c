@@ -89,6 +89,44 @@ static void disks_sort(struct domain_def *def)
     }
 }
 
+static bool scsi_unit_used(const struct domain_def *def, uint32_t unit)
+{
+    for (uint32_t i = 0; i < def->disks.count; i++) {
+        const struct disk *disk = def->disks.item[i];
+        if (disk->bus == DISK_BUS_SCSI && (disk->info.address.type == ADDRESS_TYPE_DRIVE
+                                               ? disk->info.address.drive.unit == unit
+                                               : disk_name_index(disk->target) == (int)unit))
+            return true;
+    }
+    for (uint32_t i = 0; i < def->hostdevs.count; i++) {
+        const struct device_address *address = &def->hostdevs.item[i]->info.address;
+        if (def->hostdevs.item[i]->type == HOSTDEV_TYPE_SCSI && address->type == ADDRESS_TYPE_DRIVE &&
+            address->drive.unit == unit)
+            return true;
+    }
+    return false;
+}
+
+/* A SCSI host device is a drive of the guest: it takes the first unit that no disk has. */
+static void scsi_hostdevs_complete(struct domain_def *def)
+{
+    for (uint32_t i = 0; i < def->hostdevs.count; i++) {
+        struct hostdev *hostdev = def->hostdevs.item[i];
+        if (hostdev->type != HOSTDEV_TYPE_SCSI)
+            continue;
+        if (!hostdev->info.address.type) {
+            uint32_t unit = 0;
+            while (scsi_unit_used(def, unit))
+                unit++;
+            hostdev->info.address.type = ADDRESS_TYPE_DRIVE;
+            hostdev->info.address.drive.unit = unit;
+        }
+        if (!controller_find(def, CONTROLLER_TYPE_SCSI, hostdev->info.address.drive.controller) &&
+            hostdev->info.address.drive.controller < 256)
+            controller_add(def, CONTROLLER_TYPE_SCSI, hostdev->info.address.drive.controller);
+    }
+}
+
 static void interface_complete(struct interface *interface)
 {
     if (!interface->mac.set) {
@@ -209,6 +247,12 @@ static void serial_complete(struct chardev *serial)
                                                                               : CHARDEV_MODEL_ABSENT;
 }
 
+static bool serial_is_isa(const struct chardev *serial)
+{
+    return serial->target_type == CHARDEV_TARGET_ISA_SERIAL ||
+           (!serial->target_type && !serial->info.address.type);
+}
+
 /* The first console of a full machine is its first serial port: whichever of the two is missing is made. */
 static void consoles_complete(struct domain_def *def)
 {
@@ -223,7 +267,7 @@ static void consoles_complete(struct domain_def *def)
         serial->target_type = CHARDEV_TARGET_ABSENT;
         serial->target_port = (struct optional_u32){0, true};
         list_add(def->arena, &def->serials, serial);
-    } else if (!is_serial && def->serials.count > 0) {
+    } else if (!is_serial && def->serials.count > 0 && serial_is_isa(def->serials.item[0])) {
         struct chardev *console = arena_struct(def->arena, struct chardev);
         console->target_type = CHARDEV_TARGET_SERIAL;
         console->target_port = (struct optional_u32){0, true};
@@ -268,10 +312,10 @@ static void audio_complete(struct domain_def *def)
         struct audio *audio = arena_struct(def->arena, struct audio);
         audio->type = AUDIO_TYPE_NONE;
         for (uint32_t i = 0; i < def->graphics.count; i++) {
+            if (def->graphics.item[i]->type == GRAPHICS_TYPE_SDL)
+                return; /* the user's desktop decides */
             if (def->graphics.item[i]->type == GRAPHICS_TYPE_SPICE)
                 audio->type = AUDIO_TYPE_SPICE;
-            else if (def->graphics.item[i]->type == GRAPHICS_TYPE_SDL && audio->type == AUDIO_TYPE_NONE)
-                audio->type = AUDIO_TYPE_SDL;
         }
         list_add(def->arena, &def->audios, audio);
     }
@@ -284,6 +328,30 @@ static void audio_complete(struct domain_def *def)
             def->audios.item[i]->id = next++;
 }
 
+static bool dimm_slot_used(const struct domain_def *def, uint32_t slot)
+{
+    for (uint32_t i = 0; i < def->memory_devices.count; i++) {
+        const struct device_address *address = &def->memory_devices.item[i]->info.address;
+        if (address->type == ADDRESS_TYPE_DIMM && address->dimm.slot == slot)
+            return true;
+    }
+    return false;
+}
+
+static void memory_devices_complete(struct domain_def *def)
+{
+    for (uint32_t i = 0; i < def->memory_devices.count; i++) {
+        struct memory_device *memory = def->memory_devices.item[i];
+        if ((memory->model != MEMORY_MODEL_DIMM && memory->model != MEMORY_MODEL_NVDIMM) || memory->info.address.type)
+            continue;
+        uint32_t slot = 0;
+        while (dimm_slot_used(def, slot))
+            slot++;
+        memory->info.address.type = ADDRESS_TYPE_DIMM;
+        memory->info.address.dimm.slot = slot;
+    }
+}
+
 static void small_devices_complete(struct domain_def *def)
 {
     if (!def->memballoon && def->os.type == OS_TYPE_HVM) {
@@ -292,7 +360,7 @@ static void small_devices_complete(struct domain_def *def)
     }
     for (uint32_t i = 0; i < def->rngs.count; i++)
         if (def->rngs.item[i]->backend == RNG_BACKEND_RANDOM && !def->rngs.item[i]->path)
-            def->rngs.item[i]->path = "/dev/urandom";
+            def->rngs.item[i]->path = "/dev/random";
     for (uint32_t i = 0; i < def->panics.count; i++)
         if (!def->panics.item[i]->model)
             def->panics.item[i]->model = PANIC_MODEL_ISA;
@@ -314,15 +382,17 @@ static void small_devices_complete(struct domain_def *def)
 
 int devices_complete(struct domain_def *def, struct error *err)
 {
+    disks_sort(def);
     for (uint32_t i = 0; i < def->disks.count; i++)
         if (disk_complete(def, def->disks.item[i], err) < 0)
             return -1;
-    disks_sort(def);
+    scsi_hostdevs_complete(def);
     if (controllers_complete(def, err) < 0)
         return -1;
     for (uint32_t i = 0; i < def->interfaces.count; i++)
         interface_complete(def->interfaces.item[i]);
     small_devices_complete(def);
+    memory_devices_complete(def);
     audio_complete(def);
     chardevs_complete(def);
     inputs_complete(def);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdlib.h>
+
 #include "model/devices.h"
 #include "model/disk.h"
 #include "model/field.h"
+#include "model/xml.h"
 
 #define CONTROLLER_IS(kind) WHEN(controller, type, BIT(CONTROLLER_TYPE_##kind))
 #define HAS_PORTS WHEN(controller, type, BIT(CONTROLLER_TYPE_USB) | BIT(CONTROLLER_TYPE_VIRTIO_SERIAL))
@@ -61,7 +64,23 @@ static const struct field filesystem_fields[] = {
     FIELD_BYTES(filesystem, space_soft_limit, "space_soft_limit"),
     FIELD_MERGE(filesystem, info, device_info),
 };
-ELEMENT(filesystem, filesystem);
+
+/* Modes are octal: "644" is written as "0644". */
+static int filesystem_parsed(void *part, struct parse *parse)
+{
+    struct filesystem *filesystem = part;
+    const char **modes[] = {&filesystem->fmode, &filesystem->dmode};
+    for (size_t i = 0; i < COUNT(modes); i++) {
+        char *end = NULL;
+        unsigned long mode = *modes[i] ? strtoul(*modes[i], &end, 8) : 0;
+        if (*modes[i] && (*end != '\0' || end == *modes[i] || mode > 07777))
+            return xml_error(parse, i ? "@dmode" : "@fmode", "'%s' is not an octal mode up to 7777", *modes[i]);
+        if (*modes[i])
+            *modes[i] = arena_printf(parse->arena, "%04lo", mode);
+    }
+    return 0;
+}
+ELEMENT(filesystem, filesystem, .parsed = filesystem_parsed);
 
 static const struct field lease_fields[] = {
     FIELD_STR(lease, lockspace, "lockspace"),

@@ -163,8 +163,5 @@ void controllers_implied(struct domain_def *def)
     virtio_serial_controllers(def);
     for (uint32_t i = 0; i < def->smartcards.count; i++)
         controller_need(def, CONTROLLER_TYPE_CCID, 0);
-    for (uint32_t i = 0; i < def->hostdevs.count; i++)
-        if (def->hostdevs.item[i]->type == HOSTDEV_TYPE_SCSI)
-            controller_need(def, CONTROLLER_TYPE_SCSI, 0);
     models_complete(def);
 }

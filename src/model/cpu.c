@@ -17,7 +17,7 @@ static ELEMENT(numa_distance, numa_distance);
 
 static const struct field numa_cell_fields[] = {
     FIELD_OPT_U32(numa_cell, id, "@id", .flags = GUEST_ABI),
-    FIELD_STR(numa_cell, cpus, "@cpus", .flags = GUEST_ABI),
+    FIELD_CPUSET(numa_cell, cpus, "@cpus", .flags = GUEST_ABI),
     FIELD_MEMORY(numa_cell, memory, "@memory", .flags = REQUIRED | GUEST_ABI),
     FIELD_ENUM(numa_cell, access, "@memAccess", memory_access),
     FIELD_ENUM(numa_cell, discard, "@discard", yesno),

@@ -73,8 +73,12 @@ static int hostdev_parsed(void *part, struct parse *parse)
     struct hostdev *hostdev = part;
     if (hostdev->mode != HOSTDEV_MODE_SUBSYSTEM)
         return 0;
-    if (!hostdev->managed && hostdev->type != HOSTDEV_TYPE_SCSI)
+    if (!hostdev->managed)
         hostdev->managed = YESNO_NO;
+    if (hostdev->type == HOSTDEV_TYPE_MDEV && !hostdev->display && !hostdev->model)
+        return xml_error(parse, "@model", "is missing: a mediated device needs a model like 'vfio-pci'");
+    if (hostdev->type == HOSTDEV_TYPE_MDEV && !hostdev->display)
+        hostdev->display = ONOFF_OFF;
     hostdev->usb_address_set = hostdev->usb_bus || hostdev->usb_device;
     if (hostdev->type == HOSTDEV_TYPE_USB && !hostdev->usb_address_set && !(hostdev->vendor.set && hostdev->product.set))
         return xml_error(parse, "source", "a USB host device needs <vendor> and <product>, or an <address> with bus and "
@@ -233,7 +237,7 @@ static const struct field memory_device_fields[] = {
     FIELD_ENUM(memory_device, access, "@access", memory_access),
     FIELD_ENUM(memory_device, discard, "@discard", yesno),
     FIELD_STR(memory_device, uuid, "uuid", .flags = GUEST_ABI),
-    FIELD_STR(memory_device, nodemask, "source/nodemask"),
+    FIELD_CPUSET(memory_device, nodemask, "source/nodemask"),
     FIELD_MEMORY(memory_device, pagesize, "source/pagesize"),
     FIELD_STR(memory_device, path, "source/path"),
     FIELD_MEMORY(memory_device, alignsize, "source/alignsize"),

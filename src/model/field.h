@@ -13,6 +13,7 @@
 
 enum field_kind {
     FIELD_KIND_STRING,   /* const char * */
+    FIELD_KIND_CPUSET,   /* const char *, a set like "0-3,7", in its shortest spelling */
     FIELD_KIND_ENUM,     /* enum of enums.h */
     FIELD_KIND_FLAG,     /* bool: the element is there */
     FIELD_KIND_U8,       /* uint8_t */
@@ -48,6 +49,8 @@ enum field_flags {
     HEX = 1 << 8,        /* written as 0x...; read in any base */
     NOT_EMPTY = 1 << 9,  /* a string of no characters counts as missing */
     REST = 1 << 10,      /* written only for a domain at rest, in the place of a LIVE field; never read */
+    FOREIGN = 1 << 15,   /* a VERBATIM that belongs to somebody else: kept as libxml2 writes it */
+    PRETTY = 1 << 14,    /* a MEMORY that is written in its largest whole unit */
     READ_ONLY = 1 << 13, /* read early for the WHEN of others; written by a later row */
     USER_ALIAS = 1 << 11, /* LIVE, unless the user chose it: it begins with "ua-" */
     UNLESS_SAME = 1 << 12, /* a uint32_t that is not written when it equals the one at when_offset */
@@ -105,6 +108,8 @@ struct element {
 
 #define FIELD_STR(type, member, path, ...) \
     FIELD_OF(STRING, path, FIELD_OFFSET(type, member, const char *), __VA_ARGS__)
+#define FIELD_CPUSET(type, member, path, ...) \
+    FIELD_OF(CPUSET, path, FIELD_OFFSET(type, member, const char *), __VA_ARGS__)
 #define FIELD_ENUM(type, member, path, list, ...) \
     FIELD_OF(ENUM, path, FIELD_OFFSET(type, member, enum list), .words = &list##_words, ##__VA_ARGS__)
 #define FIELD_FLAG(type, member, path, ...) FIELD_OF(FLAG, path, FIELD_OFFSET(type, member, bool), __VA_ARGS__)

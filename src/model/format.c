@@ -156,6 +156,16 @@ static void extras_format(struct writer *writer, const struct field *after)
     }
 }
 
+static void unit_format(struct writer *writer, const struct field *field, const void *part)
+{
+    const char *unit = value_unit(field, part);
+    if (!unit)
+        return;
+    text_append(writer->out, " unit='");
+    text_append(writer->out, unit);
+    text_append_char(writer->out, '\'');
+}
+
 static void leaf_format(struct writer *writer, const struct field *field, const void *part)
 {
     if (!value_present(field, part))
@@ -167,18 +177,14 @@ static void leaf_format(struct writer *writer, const struct field *field, const 
         text_append(writer->out, attribute + 1);
         text_append_bytes(writer->out, "='", 2);
         value_format(writer->out, field, part);
-        text_append(writer->out, field->kind == FIELD_KIND_MEMORY ? "' unit='KiB'" : "'");
+        text_append_char(writer->out, '\'');
+        unit_format(writer, field, part);
         return;
     }
     group_enter(writer, field->path, field->path[0] == '.' ? 0 : strlen(field->path));
     if (field->kind == FIELD_KIND_FLAG)
         return;
-    if (field->kind == FIELD_KIND_MEMORY)
-        text_append(writer->out, " unit='KiB'");
-    else if (field->kind == FIELD_KIND_BYTES)
-        text_append(writer->out, " unit='bytes'");
-    else if (field->kind == FIELD_KIND_MEBIBYTES)
-        text_append(writer->out, " unit='M'");
+    unit_format(writer, field, part);
     content_begin(writer, TAG_TEXT);
     value_format(writer->out, field, part);
 }

@@ -48,7 +48,7 @@ static const struct field graphics_fields[] = {
     FIELD_ENUM(graphics, power_control, "@powerControl", yesno, TYPE_IS(TYPE(VNC))),
     FIELD_ENUM(graphics, default_mode, "@defaultMode", spice_channel_mode, TYPE_IS(TYPE(SPICE))),
     FIELD_STR(graphics, passwd, "@passwd", TYPE_IS(REMOTE), .flags = SECURE),
-    FIELD_STR(graphics, passwd_valid_to, "@passwdValidTo", TYPE_IS(REMOTE), .flags = SECURE),
+    FIELD_STR(graphics, passwd_valid_to, "@passwdValidTo", TYPE_IS(REMOTE)),
     FIELD_ENUM(graphics, connected, "@connected", password_connected, TYPE_IS(REMOTE)),
     FIELD_ENUM(graphics, dbus_p2p, "@p2p", yesno, TYPE_IS(TYPE(DBUS))),
     FIELD_STR(graphics, dbus_address, "@address", TYPE_IS(TYPE(DBUS))),
@@ -111,8 +111,16 @@ static int graphics_parsed(void *part, struct parse *parse)
     if (graphics->type == GRAPHICS_TYPE_SPICE) {
         if (graphics->port == -1 && graphics->tls_port == -1)
             graphics->autoport = YESNO_YES;
-        /* no port at all, and none wanted: the display listens nowhere */
-    } else if (graphics->port <= 0) {
+        if (graphics->autoport != YESNO_YES && graphics->port == 0 && graphics->tls_port == 0) {
+            graphics->listens.count = 0; /* no port, and none wanted: it listens nowhere */
+            struct graphics_listen *none = arena_struct(parse->arena, struct graphics_listen);
+            none->type = LISTEN_TYPE_NONE;
+            list_add(parse->arena, &graphics->listens, none);
+            graphics->listen = NULL;
+            graphics->autoport = YESNO_ABSENT;
+            return 0;
+        }
+    } else if (graphics->port == -1 || !xmlHasProp(parse->node, BAD_CAST "port")) {
         graphics->autoport = YESNO_YES;
     }
     bool at_rest = parse->flags & PARSE_INACTIVE;

@@ -75,6 +75,7 @@ static const struct field interface_fields[] = {
     FIELD_PART(interface, virtualport, "virtualport", virtualport),
     FIELD_PART(interface, inbound, "bandwidth/inbound", bandwidth_rate),
     FIELD_PART(interface, outbound, "bandwidth/outbound", bandwidth_rate),
+    FIELD_ENUM(interface, port_isolated, "port/@isolated", yesno),
     FIELD_LIST(interface, ips, "ip", interface_ip),
     FIELD_STR(interface, script, "script/@path"),
     FIELD_ENUM(interface, script_managed, "script/@managed", yesno),
@@ -107,7 +108,6 @@ static const struct field interface_fields[] = {
     FIELD_ENUM(interface, link, "link/@state", link_state),
     FIELD_U32(interface, mtu, "mtu/@size", .flags = GUEST_ABI),
     FIELD_VERBATIM(interface, coalesce, "coalesce"),
-    FIELD_ENUM(interface, port_isolated, "port/@isolated", yesno),
     FIELD_STR(interface, teaming_type, "teaming/@type"),
     FIELD_STR(interface, teaming_persistent, "teaming/@persistent"),
     FIELD_MERGE(interface, info, device_info),
@@ -122,6 +122,14 @@ static int interface_parsed(void *part, struct parse *parse)
     if (parse->flags & PARSE_INACTIVE && interface->target && interface->target_managed != YESNO_NO &&
         (string_starts(interface->target, "vnet") || string_starts(interface->target, "macvtap")))
         interface->target = NULL;
+    if (interface->virtualport && string_equal(interface->virtualport->type, "openvswitch") &&
+        !interface->virtualport->interfaceid) {
+        unsigned char uuid[UUID_SIZE];
+        char string[UUID_STRING_SIZE];
+        uuid_random(uuid);
+        uuid_format(uuid, string);
+        interface->virtualport->interfaceid = arena_strdup(parse->arena, string);
+    }
     return 0;
 }
 ELEMENT(interface, interface, .parsed = interface_parsed);

@@ -68,6 +68,7 @@ struct pci {
     uint32_t count;
     bool dry; /* finds out which buses are needed; what it stores is taken back */
     LIST_OF(device_info) stored;
+    bool own_topology; /* the definition has more PCI controllers than the root */
 };
 
 bool pci_slot_free(const struct pci *pci, uint8_t bus, uint8_t slot)
@@ -262,9 +263,10 @@ static int pass(struct pci *pci, bool dry)
 /* Adds the controllers that the dry pass asked for; each of them needs a place itself. */
 static int controllers_grow(struct pci *pci)
 {
-    /* one slot more, of either kind, is kept free for a device that comes later */
-    unsigned spare = PCI_CONNECT_DEVICE | PCI_CONNECT_HOTPLUG | (machine_is_q35(pci->def) ? PCI_CONNECT_EXPRESS : 0);
-    if (pci_assign(pci, NULL, spare) < 0)
+    /* one slot more is kept free for a device that comes later; on q35 only if the user gave no topology */
+    bool express = machine_is_q35(pci->def);
+    if ((!express || !pci->own_topology) &&
+        pci_assign(pci, NULL, (express ? PCI_CONNECT_EXPRESS : PCI_CONNECT_DEVICE) | PCI_CONNECT_HOTPLUG) < 0)
         return -1;
     for (uint32_t i = 1; i < pci->count; i++) {
         if (controller_find(pci->def, CONTROLLER_TYPE_PCI, i))
@@ -310,7 +312,8 @@ static void controller_targets_complete(struct domain_def *def)
             if (!controller->chassis.set)
                 controller->chassis = index;
             if (!controller->port.set)
-                controller->port = port;
+                controller->port = controller->model == CONTROLLER_MODEL_PCIE_ROOT_PORT
+                                       ? port : (struct optional_u32){address->slot, true};
             break;
         case CONTROLLER_MODEL_PCI_EXPANDER_BUS:
         case CONTROLLER_MODEL_PCIE_EXPANDER_BUS:
@@ -329,6 +332,8 @@ int pci_addresses_assign(struct domain_def *def, struct error *err)
         return 0;
     scoped_free struct pci_bus *buses = xcalloc(BUSES_MAX, sizeof(*buses));
     struct pci pci = {.def = def, .err = err, .bus = buses};
+    for (uint32_t i = 0; i < def->controllers.count; i++)
+        pci.own_topology |= def->controllers.item[i]->type == CONTROLLER_TYPE_PCI && def->controllers.item[i]->index > 0;
     if (pass(&pci, true) < 0 || controllers_grow(&pci) < 0)
         return -1;
     stored_take_back(&pci);

@@ -33,15 +33,20 @@ static bool video_needs_pci(const struct video *video)
     return video->model != VIDEO_MODEL_NONE && video->model != VIDEO_MODEL_RAMFB;
 }
 
+/* The first video card goes where the firmware looks for it or, when something is there, before all other devices. */
 static void primary_video_place(struct pci *pci, uint8_t slot)
 {
     struct domain_def *def = pci_def(pci);
     struct pci_address address = {.slot = slot};
-    if (def->videos.count == 0 || !video_needs_pci(def->videos.item[0]) || !needs_pci(&def->videos.item[0]->info) ||
-        !pci_slot_free(pci, 0, slot))
+    struct device_info *info = def->videos.count ? &def->videos.item[0]->info : NULL;
+    if (!info || !video_needs_pci(def->videos.item[0]) || !needs_pci(info))
         return;
+    if (!pci_slot_free(pci, 0, slot)) {
+        pci_assign(pci, info, PCI_CONNECT_DEVICE | (machine_is_q35(def) ? PCI_CONNECT_EXPRESS : 0));
+        return;
+    }
     pci_reserve(pci, &address, true);
-    pci_store(pci, &def->videos.item[0]->info, &address);
+    pci_store(pci, info, &address);
 }
 
 /* PIIX3 sits in slot 1: ISA bridge 0, IDE 1, USB 2, power management 3. */

@@ -97,7 +97,7 @@ static const struct field features_fields[] = {
     FIELD_STR(features, gic_version, "gic/@version", .flags = GUEST_ABI),
     FIELD_FLAG(features, gic, "gic", .flags = GUEST_ABI),
     FIELD_ENUM(features, smm, "smm/@state", onoff, .flags = GUEST_ABI),
-    FIELD_MEMORY(features, smm_tseg_kib, "smm/tseg", .flags = GUEST_ABI),
+    FIELD_MEMORY(features, smm_tseg_kib, "smm/tseg", .flags = GUEST_ABI | PRETTY),
     FIELD_ENUM(features, ioapic, "ioapic/@driver", ioapic_driver, .flags = GUEST_ABI),
     FIELD_ENUM(features, vmcoreinfo, "vmcoreinfo/@state", onoff, .flags = GUEST_ABI),
     FIELD_STR(features, msrs_unknown, "msrs/@unknown"),
@@ -180,7 +180,36 @@ static ELEMENT(sysinfo_entry, sysinfo_entry);
 static const struct field sysinfo_group_fields[] = {
     FIELD_LIST(sysinfo_group, entries, "entry", sysinfo_entry),
 };
-static ELEMENT(sysinfo_group, sysinfo_group);
+
+/* Known entries stand in this order, whatever the document's. */
+static const char *const sysinfo_names[] = {
+    "vendor", "manufacturer", "product", "version", "date", "release", "serial", "uuid", "sku", "asset", "location",
+    "family",
+};
+
+static size_t sysinfo_rank(const struct sysinfo_entry *entry)
+{
+    size_t rank = 0;
+    while (rank < COUNT(sysinfo_names) && !string_equal(sysinfo_names[rank], entry->name))
+        rank++;
+    return rank;
+}
+
+static int sysinfo_group_parsed(void *part, struct parse *parse)
+{
+    struct sysinfo_group *group = part;
+    (void)parse;
+    for (uint32_t count = 1; count < group->entries.count; count++)
+        for (uint32_t i = count; i > 0; i--) {
+            struct sysinfo_entry **pair = &group->entries.item[i - 1], *second = pair[1];
+            if (sysinfo_rank(pair[0]) <= sysinfo_rank(second))
+                break;
+            pair[1] = pair[0];
+            pair[0] = second;
+        }
+    return 0;
+}
+static ELEMENT(sysinfo_group, sysinfo_group, .parsed = sysinfo_group_parsed);
 
 static const struct field sysinfo_fields[] = {
     FIELD_ENUM(sysinfo, type, "@type", sysinfo_type, .flags = REQUIRED | GUEST_ABI),

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/cpuset.h"
 #include "model/field.h"
 #include "model/platform.h"
+#include "model/xml.h"
 
 static const struct field hugepage_fields[] = {
     FIELD_MEMORY(hugepage, size, "@size"),
-    FIELD_STR(hugepage, nodeset, "@nodeset"),
+    FIELD_CPUSET(hugepage, nodeset, "@nodeset"),
 };
 static ELEMENT(hugepage, hugepage);
 
@@ -38,19 +40,19 @@ ELEMENT(iothread, iothread);
 
 static const struct field vcpu_pin_fields[] = {
     FIELD_U32(vcpu_pin, vcpu, "@vcpu", .flags = ALWAYS),
-    FIELD_STR(vcpu_pin, cpuset, "@cpuset", .flags = REQUIRED),
+    FIELD_CPUSET(vcpu_pin, cpuset, "@cpuset", .flags = REQUIRED),
 };
 static ELEMENT(vcpu_pin, vcpu_pin);
 
 static const struct field iothread_pin_fields[] = {
     FIELD_U32(vcpu_pin, vcpu, "@iothread", .flags = ALWAYS),
-    FIELD_STR(vcpu_pin, cpuset, "@cpuset", .flags = REQUIRED),
+    FIELD_CPUSET(vcpu_pin, cpuset, "@cpuset", .flags = REQUIRED),
 };
 static ELEMENT(iothread_pin, vcpu_pin);
 
 #define SCHEDULER(name, attribute)                                                                   \
     static const struct field name##_fields[] = {                                                    \
-        FIELD_STR(scheduler_part, ids, attribute),                                                   \
+        FIELD_CPUSET(scheduler_part, ids, attribute),                                                   \
         FIELD_ENUM(scheduler_part, scheduler, "@scheduler", scheduler, .flags = REQUIRED),           \
         FIELD_OPT_I32(scheduler_part, priority, "@priority"),                                        \
     };                                                                                               \
@@ -70,24 +72,52 @@ static const struct field cputune_fields[] = {
     FIELD_OPT_U64(cputune, iothread_period, "iothread_period"),
     FIELD_OPT_U64(cputune, iothread_quota, "iothread_quota"),
     FIELD_LIST(cputune, vcpupins, "vcpupin", vcpu_pin),
-    FIELD_STR(cputune, emulatorpin, "emulatorpin/@cpuset"),
+    FIELD_CPUSET(cputune, emulatorpin, "emulatorpin/@cpuset"),
     FIELD_LIST_AS(cputune, iothreadpins, "iothreadpin", vcpu_pin, iothread_pin),
     FIELD_PART_AS(cputune, emulatorsched, "emulatorsched", scheduler_part, emulator_scheduler),
     FIELD_LIST_AS(cputune, vcpuscheds, "vcpusched", scheduler_part, vcpu_scheduler),
     FIELD_LIST_AS(cputune, iothreadscheds, "iothreadsched", scheduler_part, iothread_scheduler),
 };
-ELEMENT(cputune, cputune);
+
+/* Each processor has its own scheduler in the end: "0-1" becomes two elements. */
+static void schedulers_split(struct parse *parse, void *list)
+{
+    struct {
+        struct scheduler_part **item;
+        uint32_t count, capacity;
+    } *all = list, one = {0};
+    for (uint32_t i = 0; i < all->count; i++) {
+        const char *ids = all->item[i]->ids;
+        for (int id = ids ? cpuset_next(ids, 0) : -1; id >= 0; id = cpuset_next(ids, (unsigned)id + 1)) {
+            struct scheduler_part *part = arena_memdup(parse->arena, all->item[i], sizeof(*part));
+            part->ids = arena_printf(parse->arena, "%d", id);
+            list_add(parse->arena, &one, part);
+        }
+    }
+    all->item = one.item;
+    all->count = one.count;
+    all->capacity = one.capacity;
+}
+
+static int cputune_parsed(void *part, struct parse *parse)
+{
+    struct cputune *cputune = part;
+    schedulers_split(parse, &cputune->vcpuscheds);
+    schedulers_split(parse, &cputune->iothreadscheds);
+    return 0;
+}
+ELEMENT(cputune, cputune, .parsed = cputune_parsed);
 
 static const struct field memnode_fields[] = {
     FIELD_U32(memnode, cellid, "@cellid", .flags = ALWAYS),
     FIELD_ENUM(memnode, mode, "@mode", numatune_mode, .flags = HAS_DEFAULT, DEFAULT(NUMATUNE_MODE_STRICT)),
-    FIELD_STR(memnode, nodeset, "@nodeset", .flags = REQUIRED),
+    FIELD_CPUSET(memnode, nodeset, "@nodeset", .flags = REQUIRED),
 };
 static ELEMENT(memnode, memnode);
 
 static const struct field numatune_fields[] = {
     FIELD_ENUM(numatune, mode, "memory/@mode", numatune_mode),
-    FIELD_STR(numatune, nodeset, "memory/@nodeset"),
+    FIELD_CPUSET(numatune, nodeset, "memory/@nodeset"),
     FIELD_ENUM(numatune, placement, "memory/@placement", vcpu_placement),
     FIELD_LIST(numatune, memnodes, "memnode", memnode),
 };

@@ -102,13 +102,11 @@ static int reserve(const struct device_ref *ref, void *owner)
     return 0;
 }
 
-/* A free port with the shortest path, lower buses first. */
-static bool port_find(struct usb *usb, struct device_address *address)
+static bool port_find_on(struct usb *usb, struct device_address *address, uint32_t bus)
 {
-    bool fixed = address->type == ADDRESS_TYPE_USB;
     for (uint32_t i = 0; i < usb->all.count; i++) {
         struct usb_ports *ports = usb->all.item[i];
-        if (fixed && ports->bus != address->usb.bus)
+        if (ports->bus != bus)
             continue;
         for (uint32_t port = 1; port <= ports->count; port++) {
             if (ports->used & 1u << (port - 1))
@@ -121,6 +119,17 @@ static bool port_find(struct usb *usb, struct device_address *address)
             return true;
         }
     }
+    return false;
+}
+
+/* A free port: lower buses first, on a bus the shortest path. */
+static bool port_find(struct usb *usb, struct device_address *address)
+{
+    if (address->type == ADDRESS_TYPE_USB)
+        return port_find_on(usb, address, address->usb.bus);
+    for (uint32_t bus = 0; bus < BUSES_MAX; bus++)
+        if (port_find_on(usb, address, bus))
+            return true;
     return false;
 }
 
@@ -169,7 +178,8 @@ static void hubs_imply(struct usb *usb)
     devices_visit(usb->def, count_missing, usb);
     if (usb->missing <= free_ports || usb->all.count == 0)
         return;
-    for (uint32_t need = (usb->missing - free_ports + HUB_PORTS - 2) / (HUB_PORTS - 1); need > 0; need--) {
+    /* one more than there are devices too many is counted, as libvirt does */
+    for (uint32_t need = (usb->missing - free_ports + HUB_PORTS - 1) / (HUB_PORTS - 1); need > 0; need--) {
         struct hub *hub = arena_struct(usb->def->arena, struct hub);
         hub->type = HUB_TYPE_USB;
         list_add(usb->def->arena, &usb->def->hubs, hub);

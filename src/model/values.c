@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "model/cpuset.h"
 #include "model/xml.h"
 
 #define MEMBER(type, field, part) ((type *)((char *)(part) + (field)->offset))
@@ -174,6 +175,13 @@ const char *value_parse(struct arena *arena, const struct field *field, void *pa
         if (*value != '\0' || !(field->flags & NOT_EMPTY))
             *MEMBER(const char *, field, part) = arena_strdup(arena, value);
         return NULL;
+    case FIELD_KIND_CPUSET: {
+        char *set = cpuset_normalize(arena, value);
+        if (!set)
+            return arena_printf(arena, "'%.100s' is not a set of numbers like 0-3,^2,8", value);
+        *MEMBER(const char *, field, part) = set;
+        return NULL;
+    }
     case FIELD_KIND_ENUM:
         return enum_parse(arena, field, part, value);
     case FIELD_KIND_FLAG:
@@ -215,10 +223,21 @@ static uint64_t number_load(const struct field *field, const void *part)
     }
 }
 
+/* How many bits of a PRETTY size its largest whole unit takes off. */
+static unsigned pretty_shift(const struct field *field, uint64_t kib)
+{
+    unsigned shift = 0;
+    if (field->flags & PRETTY)
+        while (shift < 40 && kib && kib >> shift << shift == kib && (kib >> shift) % 1024 == 0)
+            shift += 10;
+    return shift;
+}
+
 bool value_present(const struct field *field, const void *part)
 {
     switch ((enum field_kind)field->kind) {
     case FIELD_KIND_STRING:
+    case FIELD_KIND_CPUSET:
     case FIELD_KIND_VERBATIM:
         return *CONST_MEMBER(char *, field, part) != NULL;
     case FIELD_KIND_ENUM:
@@ -240,10 +259,19 @@ bool value_present(const struct field *field, const void *part)
     }
 }
 
+const char *value_unit(const struct field *field, const void *part)
+{
+    static const char *const larger[] = {"KiB", "MiB", "GiB", "TiB", "PiB"};
+    if (field->kind != FIELD_KIND_MEMORY)
+        return field->kind == FIELD_KIND_BYTES ? "bytes" : field->kind == FIELD_KIND_MEBIBYTES ? "M" : NULL;
+    return larger[pretty_shift(field, number_load(field, part)) / 10];
+}
+
 static void number_format(struct text *out, const struct field *field, const void *part)
 {
     static const char hex[] = "0123456789abcdef";
     uint64_t number = number_load(field, part);
+    number >>= pretty_shift(field, number);
     char digits[24], *digit = digits + sizeof(digits);
     bool negative = (field->kind == FIELD_KIND_I32 || field->kind == FIELD_KIND_OPT_I32 ||
                      field->kind == FIELD_KIND_OPT_U64) && (int64_t)number < 0;
@@ -270,6 +298,7 @@ void value_format(struct text *out, const struct field *field, const void *part)
 {
     switch ((enum field_kind)field->kind) {
     case FIELD_KIND_STRING:
+    case FIELD_KIND_CPUSET:
         xml_escape(out, *CONST_MEMBER(char *, field, part));
         break;
     case FIELD_KIND_ENUM:
@@ -299,6 +328,7 @@ bool value_equal(const struct field *field, const void *a, const void *b)
         return false;
     switch ((enum field_kind)field->kind) {
     case FIELD_KIND_STRING:
+    case FIELD_KIND_CPUSET:
     case FIELD_KIND_VERBATIM:
         return string_equal(*CONST_MEMBER(char *, field, a), *CONST_MEMBER(char *, field, b));
     case FIELD_KIND_ENUM:

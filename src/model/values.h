@@ -17,6 +17,9 @@ bool value_present(const struct field *field, const void *part);
 /* Appends the member as text, escaped. */
 void value_format(struct text *out, const struct field *field, const void *part);
 
+/* The unit= that stands beside the member, NULL when there is none. */
+const char *value_unit(const struct field *field, const void *part);
+
 bool value_equal(const struct field *field, const void *a, const void *b);
 
 /* Sets the member to the field's fallback. */

@@ -179,9 +179,57 @@ static unsigned node_level(const xmlNode *node)
     return level;
 }
 
-/* The element as text, indented for the place where it stands and with the namespaces it needs declared in it. */
-static char *node_dump(struct parse *parse, xmlNode *node)
+/* Nothing in it but elements, attributes and text that need neither namespaces nor comments. */
+static bool node_is_plain(const xmlNode *node)
 {
+    if (node->ns || node->nsDef)
+        return false;
+    for (const xmlAttr *attr = node->properties; attr; attr = attr->next)
+        if (attr->ns || (attr->children && (attr->children->next || attr->children->type != XML_TEXT_NODE)))
+            return false;
+    for (const xmlNode *child = node->children; child; child = child->next) {
+        if (child->type == XML_TEXT_NODE ? node->children->next != NULL : child->type != XML_ELEMENT_NODE)
+            return false;
+        if (child->type == XML_ELEMENT_NODE && !node_is_plain(child))
+            return false;
+    }
+    return true;
+}
+
+/* A plain element as text, in the layout of everything else. */
+static void plain_dump(struct text *out, const xmlNode *node, unsigned level)
+{
+    text_printf(out, "<%s", (const char *)node->name);
+    for (const xmlAttr *attr = node->properties; attr; attr = attr->next) {
+        text_printf(out, " %s='", (const char *)attr->name);
+        xml_escape(out, attribute_value(attr));
+        text_append_char(out, '\'');
+    }
+    if (!node->children) {
+        text_append(out, "/>");
+        return;
+    }
+    text_append_char(out, '>');
+    if (node->children->type == XML_TEXT_NODE) {
+        xml_escape(out, (const char *)node->children->content);
+    } else {
+        for (const xmlNode *child = node->children; child; child = child->next) {
+            text_printf(out, "\n%*s", (int)(level + 1) * 2, "");
+            plain_dump(out, child, level + 1);
+        }
+        text_printf(out, "\n%*s", (int)level * 2, "");
+    }
+    text_printf(out, "</%s>", (const char *)node->name);
+}
+
+/* The element as text, indented for the place where it stands and with the namespaces it needs declared in it. */
+static char *node_dump(struct parse *parse, xmlNode *node, bool foreign)
+{
+    if (!foreign && node_is_plain(node)) {
+        scoped_text struct text out = {0};
+        plain_dump(&out, node, node_level(node));
+        return arena_strdup(parse->arena, text_string(&out));
+    }
     xmlNode *copy = xmlDocCopyNode(node, node->doc, 1);
     xmlBuffer *buffer = xmlBufferCreate();
     xmlIndentTreeOutput = 1;
@@ -211,7 +259,7 @@ static int extra_add(struct parse *parse, const struct place *place, const struc
                              : arena_strdup(parse->arena, (const char *)attr->name);
         extra->text = arena_strdup(parse->arena, attribute_value(attr));
     } else {
-        extra->text = node_dump(parse, node);
+        extra->text = node_dump(parse, node, false);
     }
     struct extra **end = (struct extra **)((char *)place->part + place->element->extra_offset);
     while (*end)
@@ -326,7 +374,7 @@ static int part_parse(struct parse *parse, const struct field *field, void *part
     if (field->kind == FIELD_KIND_INLINE)
         return xml_parse(parse, field->element, member, child);
     if (field->kind == FIELD_KIND_VERBATIM) {
-        *(char **)member = node_dump(parse, child);
+        *(char **)member = node_dump(parse, child, field->flags & FOREIGN);
         return 0;
     }
     void *own = arena_alloc(parse->arena, field->element->size);

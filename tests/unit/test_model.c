@@ -123,10 +123,10 @@ static void unknown_parts_are_kept_in_their_place(void **state)
 
     scoped_domain_def struct domain_def *copy = domain_edit(def);
     scoped_free char *xml = domain_format(copy, DOMAIN_XML_INACTIVE);
-    assert_non_null(strstr(xml, "  </os>\n  <future a=\"1\">text &amp; more</future>\n"));
+    assert_non_null(strstr(xml, "  </os>\n  <future a='1'>text &amp; more</future>\n"));
     assert_non_null(strstr(xml, "    <disk type='file' device='disk' shiny='yes'>\n"
                                 "      <driver name='qemu' type='raw' turbo='max'>\n"
-                                "        <deep x=\"&quot;\"/>\n"
+                                "        <deep x='&quot;'/>\n"
                                 "      </driver>\n"
                                 "      <novelty/>\n"
                                 "      <source file='/a'/>\n"));
