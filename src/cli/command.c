@@ -108,7 +108,7 @@ int option_i64(const struct invocation *in, const char *name, int64_t min, int64
     const char *text = option_text(in, name);
     if (!text)
         return 0;
-    int64_t number;
+    int64_t number = 0;
     if (parse_i64(text, 0, &number) < 0 || number < min || number > max)
         return error_set(err, ERR_INVALID_ARG, "--%s takes a number from %lld to %lld, not '%s'", name, (long long)min,
                          (long long)max, text);
@@ -121,7 +121,7 @@ int option_u64(const struct invocation *in, const char *name, uint64_t max, uint
     const char *text = option_text(in, name);
     if (!text)
         return 0;
-    uint64_t number;
+    uint64_t number = 0;
     if (parse_u64(text, 0, &number) < 0 || number > max)
         return error_set(err, ERR_INVALID_ARG, "--%s takes a number from 0 to %llu, not '%s'", name,
                          (unsigned long long)max, text);
@@ -131,7 +131,7 @@ int option_u64(const struct invocation *in, const char *name, uint64_t max, uint
 
 int option_i32(const struct invocation *in, const char *name, int32_t min, int32_t *value, struct error *err)
 {
-    int64_t number;
+    int64_t number = 0;
     int result = option_i64(in, name, min, INT32_MAX, &number, err);
     if (result > 0)
         *value = (int32_t)number;
@@ -145,7 +145,7 @@ int option_size(const struct invocation *in, const char *name, uint64_t scale, u
         return 0;
     size_t digits = strspn(text, "0123456789");
     const char *unit = text + digits;
-    uint64_t number, factor = scale;
+    uint64_t number = 0, factor = scale;
     char *digit_text = arena_strndup(in->arena, text, digits);
     if (*unit && digits) {
         static const char letters[] = "bKMGTPE";

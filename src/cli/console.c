@@ -109,13 +109,15 @@ int console_run(struct invocation *in, const struct wire_domain *dom, const char
     struct domain_open_console_args args = {.dom = *dom, .dev_name = device, .flags = flags};
     if (remote_domain_open_console(shell_client(in), &args, &console.stream, err) < 0)
         return error_wrap(err, "cannot open the console of domain '%s'", dom->name);
-    output_note(in, "Connected to domain '%s'\nEscape character is ^%c%s\n", dom->name, console.escape | 0x40,
-                console.escape == (']' & 0x1f) ? " (Ctrl + ])" : "");
-    fflush(stdout);
     struct raw_terminal raw = {0};
     int result = isatty(STDIN_FILENO) ? raw_terminal_begin(&raw, err) : 0;
-    if (result == 0)
+    if (result == 0) { /* raw before the greeting: whoever waits for that may type at once */
+        const char *line_end = raw.active ? "\r\n" : "\n";
+        output_note(in, "Connected to domain '%s'%sEscape character is ^%c%s%s", dom->name, line_end,
+                    console.escape | 0x40, console.escape == (']' & 0x1f) ? " (Ctrl + ])" : "", line_end);
+        fflush(stdout);
         result = join(&console, err);
+    }
     raw_terminal_end(&raw);
     stream_free(console.stream);
     return result;

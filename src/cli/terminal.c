@@ -30,7 +30,7 @@ int raw_terminal_begin(struct raw_terminal *raw, struct error *err)
         return error_system(err, errno, "standard input is no terminal");
     struct termios now = raw->before;
     cfmakeraw(&now);
-    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &now) < 0)
+    if (tcsetattr(STDIN_FILENO, TCSADRAIN, &now) < 0)
         return error_system(err, errno, "cannot set the terminal to raw mode");
     raw->active = true;
     return 0;
@@ -39,7 +39,7 @@ int raw_terminal_begin(struct raw_terminal *raw, struct error *err)
 void raw_terminal_end(struct raw_terminal *raw)
 {
     if (raw->active)
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw->before);
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &raw->before);
     raw->active = false;
 }
 
