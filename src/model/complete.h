@@ -23,5 +23,9 @@ int controllers_complete(struct domain_def *def, struct error *err);
 /* Adds those that other devices' addresses need: ide, fdc, scsi, sata, virtio-serial, ccid. */
 void controllers_implied(struct domain_def *def);
 
+/* Takes out the devices that every reader of a pc or q35 definition adds by itself and that libvirt leaves out of what
+ * it sends to another host; sorts the controllers. */
+void implied_remove(struct domain_def *def);
+
 /* "vdb" -> 1, "sdaa" -> 26; -1 when it is no such name. A partition number at its end is ignored. */
 int disk_name_index(const char *target);

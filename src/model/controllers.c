@@ -125,6 +125,48 @@ int controllers_complete(struct domain_def *def, struct error *err)
     return 0;
 }
 
+static uint32_t controllers_count(const struct domain_def *def, enum controller_type type)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < def->controllers.count; i++)
+        count += def->controllers.item[i]->type == type;
+    return count;
+}
+
+/* The only one of its type, with index 0 and the model that it would get anyway. */
+static bool controller_is_implied(const struct domain_def *def, const struct controller *controller)
+{
+    enum controller_model model = controller->type == CONTROLLER_TYPE_PCI   ? CONTROLLER_MODEL_PCI_ROOT
+                                  : controller->type == CONTROLLER_TYPE_USB ? CONTROLLER_MODEL_PIIX3_UHCI
+                                                                            : CONTROLLER_MODEL_ABSENT;
+    return model && controller->index == 0 && controller->model == model && machine_is_pc(def) &&
+           !controller->pcihole64_kib && controllers_count(def, controller->type) == 1;
+}
+
+void implied_remove(struct domain_def *def)
+{
+    controllers_sort(def);
+    struct controller **kept = arena_new_array(def->arena, def->controllers.count, struct controller *);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < def->controllers.count; i++)
+        if (!controller_is_implied(def, def->controllers.item[i]))
+            kept[count++] = def->controllers.item[i];
+    def->controllers.item = kept;
+    def->controllers.count = def->controllers.capacity = count;
+
+    for (uint32_t i = 0; i < def->inputs.count; i++) {
+        struct input **input = &def->inputs.item[i];
+        if ((*input)->type != INPUT_TYPE_KEYBOARD || (*input)->bus != INPUT_BUS_PS2 || (*input)->extra)
+            continue;
+        def->inputs.count--;
+        memmove(input, input + 1, (def->inputs.count - i) * sizeof(*input));
+        break;
+    }
+    if (def->audios.count == 1 && !def->audios.item[0]->extra &&
+        (def->audios.item[0]->type == AUDIO_TYPE_NONE || def->audios.item[0]->type == AUDIO_TYPE_SPICE))
+        def->audios.count = 0;
+}
+
 static void drive_controllers(struct domain_def *def, enum disk_bus bus, enum controller_type type)
 {
     int64_t last = -1;

@@ -60,6 +60,12 @@ char *domain_format(const struct domain_def *def, unsigned flags)
 {
     struct text out = {0};
     unsigned format = 0;
+    scoped_domain_def struct domain_def *reduced = NULL;
+    if (flags & DOMAIN_XML_MIGRATABLE && !(flags & DOMAIN_FORMAT_STATUS)) {
+        def = reduced = domain_edit(def);
+        implied_remove(reduced);
+        flags |= DOMAIN_XML_SECURE;
+    }
     if (!(flags & DOMAIN_FORMAT_STATUS) && (flags & DOMAIN_XML_INACTIVE || !def->id.set))
         format |= FORMAT_INACTIVE;
     if (flags & (DOMAIN_XML_SECURE | DOMAIN_FORMAT_STATUS))

@@ -120,7 +120,8 @@ DEFINE_SCOPED(domain_def_scope, struct domain_def *, domain_def_free)
 #define DOMAIN_FORMAT_STATUS 0x10000u /* everything, to be parsed again by us: the status file of a running domain */
 
 /* The XML text in libvirt's layout; to be freed. flags are DOMAIN_XML_*. A definition with an id is formatted as
- * running unless DOMAIN_XML_INACTIVE is among them. */
+ * running unless DOMAIN_XML_INACTIVE is among them. DOMAIN_XML_MIGRATABLE leaves out what every reader adds by itself,
+ * as older readers know it only so, and includes secrets. */
 char *domain_format(const struct domain_def *def, unsigned flags);
 
 /* A private copy with one reference, running state included, which its holder may change until it publishes it:

@@ -13,7 +13,8 @@
 #include "model/domain.h"
 
 /* tests/golden/define/NAME.out.xml is what Debian's libvirtd 9.0 gives back for NAME.in.xml; tests/golden/live/NAME.xml
- * what it says about the same guest while it runs. */
+ * what it says about the same guest while it runs; tests/golden/migratable/NAME.xml what it would send to another
+ * host. */
 
 static const char *emulator(void *owner, enum virt_type type, const char *arch)
 {
@@ -144,11 +145,30 @@ static void live_documents_agree_with_peer(void **state)
     assert_true(each("live", ".xml", live_agrees) > 0);
 }
 
+static void migratable_agrees(struct arena *arena, const char *name)
+{
+    scoped_domain_def struct domain_def *def =
+        parse(name, read_golden(arena, "define", name, ".in.xml"), DOMAIN_PARSE_INACTIVE);
+    scoped_free char *xml = domain_format(def, DOMAIN_XML_INACTIVE | DOMAIN_XML_MIGRATABLE);
+    same(name, "migratable", xml, read_golden(arena, "migratable", name, ".xml"));
+
+    struct error err = {0};
+    scoped_domain_def struct domain_def *arrived = parse(name, xml, DOMAIN_PARSE_INACTIVE);
+    if (domain_abi_check(def, arrived, &err) < 0)
+        fail_msg("%s: %s", name, err.message);
+}
+
+static void migratable_documents_agree_with_peer(void **state)
+{
+    assert_true(each("migratable", ".xml", migratable_agrees) > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(definitions_agree_with_peer),
         cmocka_unit_test(live_documents_agree_with_peer),
+        cmocka_unit_test(migratable_documents_agree_with_peer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
