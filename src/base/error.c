@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int error_set(struct error *err, int code, const char *format, ...)
+int (error_set)(struct error *err, int code, const char *format, ...)
 {
     if (!err)
         return -1;
@@ -19,7 +19,7 @@ int error_set(struct error *err, int code, const char *format, ...)
     return -1;
 }
 
-int error_system(struct error *err, int errnum, const char *format, ...)
+int (error_system)(struct error *err, int errnum, const char *format, ...)
 {
     char message[ERROR_MESSAGE_MAX];
     va_list args;
@@ -29,7 +29,7 @@ int error_system(struct error *err, int errnum, const char *format, ...)
     return error_set(err, ERR_SYSTEM_ERROR, "%s: %s", message, strerror(errnum));
 }
 
-int error_wrap(struct error *err, const char *format, ...)
+int (error_wrap)(struct error *err, const char *format, ...)
 {
     if (!err)
         return -1;

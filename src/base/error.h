@@ -28,6 +28,11 @@ int error_system(struct error *err, int errnum, const char *format, ...) __attri
 /* Puts "context: " before the message that is there; keeps the code. Returns -1. */
 int error_wrap(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The compiler is to know the result too: otherwise it warns of values that "may be uninitialized" behind a failure. */
+#define error_set(...)    ({ error_set(__VA_ARGS__); -1; })
+#define error_system(...) ({ error_system(__VA_ARGS__); -1; })
+#define error_wrap(...)   ({ error_wrap(__VA_ARGS__); -1; })
+
 /* For functions that return a pointer. */
 #define error_null(...)        (error_set(__VA_ARGS__), NULL)
 #define error_null_system(...) (error_system(__VA_ARGS__), NULL)
