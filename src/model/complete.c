@@ -101,7 +101,7 @@ static int vcpu_complete(struct domain_def *def, struct error *err)
     if (!def->vcpus_current)
         def->vcpus_current = def->vcpus_max;
     if (def->vcpus_current > def->vcpus_max)
-        return error_set(err, ERR_INTERNAL_ERROR, "domain '%s' wants %u of at most %u virtual processors", def->name,
+        return error_set(err, ERR_CONFIG_UNSUPPORTED, "domain '%s' wants %u of at most %u virtual processors", def->name,
                          def->vcpus_current, def->vcpus_max);
     if (!def->vcpu_placement)
         def->vcpu_placement = VCPU_PLACEMENT_STATIC;

@@ -85,12 +85,28 @@ struct domain_def *domain_edit(const struct domain_def *def)
     return copy;
 }
 
+static int controllers_order(const void *a, const void *b)
+{
+    const struct controller *first = *(struct controller *const *)a, *second = *(struct controller *const *)b;
+    if (first->type != second->type)
+        return first->type < second->type ? -1 : 1;
+    if (first->index != second->index)
+        return first->index < second->index ? -1 : 1;
+    return (int)first->model - (int)second->model;
+}
+
+static void abi_sort(struct domain_def *def)
+{
+    if (def->controllers.count)
+        qsort(def->controllers.item, def->controllers.count, sizeof(*def->controllers.item), controllers_order);
+}
+
 int domain_abi_check(const struct domain_def *src, const struct domain_def *dst, struct error *err)
 {
     /* controllers that were added later stand elsewhere than when they are read again */
     scoped_domain_def struct domain_def *source = domain_edit(src), *target = domain_edit(dst);
-    controllers_sort(source);
-    controllers_sort(target);
+    abi_sort(source);
+    abi_sort(target);
     return xml_compare(&domain_element, "domain", source, target, err);
 }
 

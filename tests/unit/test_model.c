@@ -47,7 +47,7 @@ static const struct {
     {"<domain type='qemu'><name>a</name><memory unit='EiB'>99</memory></domain>", "is no size", ERR_XML_ERROR},
     {"<domain type='qemu'><name>a</name></domain>", "/domain/os/type is missing", ERR_XML_ERROR},
     {"<domain type='qemu'><name>a</name><os><type>hvm</type></os></domain>", "has no memory", ERR_XML_ERROR},
-    {DOMAIN("<vcpu current='3'>2</vcpu>", ""), "wants 3 of at most 2", ERR_INTERNAL_ERROR},
+    {DOMAIN("<vcpu current='3'>2</vcpu>", ""), "wants 3 of at most 2", ERR_CONFIG_UNSUPPORTED},
     {DOMAIN("<vcpu>-1</vcpu>", ""), "/domain/vcpu: '-1' is not a number of 0 or more", ERR_XML_ERROR},
     {DOMAIN("", "<disk><driver cache='foo'/><target dev='vda'/></disk>"),
      "/domain/devices/disk/driver/@cache: 'foo' is not one of: default, none, writethrough", ERR_XML_ERROR},
