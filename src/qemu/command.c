@@ -20,9 +20,11 @@ static char **environment(struct arena *arena, const struct domain_def *def)
     static const char *const ours[] = {"LC_ALL=C", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
     const struct qemu_commandline *extra = def->qemu_commandline;
     uint32_t count = extra ? extra->envs.count : 0, used = 0;
-    char **variables = arena_new_array(arena, COUNT(ours) + count + 1, char *);
+    char **variables = arena_new_array(arena, COUNT(ours) + count + 2, char *);
     for (size_t i = 0; i < COUNT(ours); i++)
         variables[used++] = arena_strdup(arena, ours[i]);
+    if (def->clock.offset == CLOCK_OFFSET_TIMEZONE && def->clock.timezone)
+        variables[used++] = arena_printf(arena, "TZ=%s", def->clock.timezone); /* for -rtc base=localtime */
     for (uint32_t i = 0; i < count; i++)
         variables[used++] = arena_printf(arena, "%s=%s", extra->envs.item[i]->name, extra->envs.item[i]->value ?: "");
     return variables;

@@ -51,8 +51,8 @@ int qemu_command_build(struct qemu_command *command, struct domain_def *def,
                        const struct qemu_command_options *options, struct error *err);
 
 /* What has to be told over the monitor before the guest's CPUs run: passwords, balloon statistics and target, links
- * that are down, limits of disks, what a reboot does. One batch; waits. An incoming guest keeps the balloon it comes
- * with. */
+ * that are down, limits of disks, what a reboot does; and the threads get their affinity. One batch or two; waits. An
+ * incoming guest keeps the balloon it comes with. */
 int qemu_setup(struct qmp *qmp, const struct domain_def *def, bool incoming, deadline until, struct error *err);
 
 /* -- one device at a time, for hot-plug ---------------------------------------------------------------------------- */

@@ -10,23 +10,11 @@ static uint64_t granules(uint64_t kib)
     return (kib + GRANULE_KIB - 1) / GRANULE_KIB * GRANULE_KIB;
 }
 
-/* The numbers of "0-3,^2,8" as a JSON array; the model has checked the syntax. */
 static json_t *cpuset_numbers(const char *cpuset)
 {
-    unsigned char member[4096] = {0};
-    for (const char *c = cpuset ?: ""; *c;) {
-        bool exclude = *c == '^';
-        char *end;
-        unsigned long first = strtoul(c + exclude, &end, 10), last = first;
-        if (*end == '-')
-            last = strtoul(end + 1, &end, 10);
-        for (unsigned long i = first; i <= last && i < sizeof member; i++)
-            member[i] = !exclude;
-        c = end + strspn(end, ", ");
-        if (*end && *end != ',')
-            break;
-    }
+    unsigned char member[4096];
     json_t *numbers = json_array();
+    cpuset_members(cpuset, member, sizeof member);
     for (size_t i = 0; i < sizeof member; i++)
         if (member[i])
             json_array_append_new(numbers, json_integer((json_int_t)i));

@@ -100,6 +100,13 @@ json_t *qemu_interface_device(struct build *build, uint32_t index, struct error 
 uint32_t disk_boot_index(const struct domain_def *def, uint32_t disk);
 uint32_t interface_boot_index(const struct domain_def *def, uint32_t interface);
 
+/* -- processors of the host (pin.c) -------------------------------------------------------------------------------- */
+
+/* Which numbers below count are in "0-3,^2,8"; the model has checked the syntax. */
+void cpuset_members(const char *cpuset, unsigned char *member, size_t count);
+/* Gives the threads of a guest the affinity that <vcpu cpuset=> and <cputune> ask for. Waits. */
+int pin_threads(struct qmp *qmp, const struct domain_def *def, deadline until, struct error *err);
+
 /* -- taps (tap.c) -------------------------------------------------------------------------- */
 
 /* How a tap shall be. */

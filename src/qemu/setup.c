@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "qemu/command.h"
+#include "qemu/command_parts.h"
 
 /* What has to be said over the monitor before the guest's processors run. */
 
@@ -134,5 +134,5 @@ int qemu_setup(struct qmp *qmp, const struct domain_def *def, bool incoming, dea
         ask_balloon(&setup, def);
     int status = setup.count ? qmp_batch(qmp, setup.requests, setup.count, until, err) : 0;
     qmp_requests_finish(setup.requests, setup.count);
-    return status;
+    return status < 0 ? -1 : pin_threads(qmp, def, until, err);
 }
