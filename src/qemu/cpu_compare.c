@@ -73,10 +73,15 @@ static int cpu_element_read(struct arena *arena, struct cpu_description *descrip
         .rule = string_equal(match, "strict") ? CPU_RULE_STRICT : CPU_RULE_MINIMUM,
         .features = model->features,
     };
-    for (xmlNode *node = cpu->children; node; node = node->next)
-        if (node->type == XML_ELEMENT_NODE && string_equal((const char *)node->name, "feature") &&
-            feature_apply(arena, description, node, err) < 0)
+    unsigned features = 0;
+    for (xmlNode *node = cpu->children; node; node = node->next) {
+        if (node->type != XML_ELEMENT_NODE || !string_equal((const char *)node->name, "feature"))
+            continue;
+        if (++features > CPU_FEATURE_COUNT)
+            return error_set(err, ERR_XML_ERROR, "cpu/feature: more than %d features", CPU_FEATURE_COUNT);
+        if (feature_apply(arena, description, node, err) < 0)
             return -1;
+    }
     return 0;
 }
 

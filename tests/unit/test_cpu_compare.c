@@ -96,6 +96,20 @@ static void wrong_descriptions_are_named(void **state)
     }
 }
 
+static void a_description_has_bounds(void **state)
+{
+    scoped_text struct text xml = {0};
+    scoped_arena struct arena *arena = arena_new();
+    struct cpu_description wanted;
+    struct error err = {0};
+    text_append(&xml, "<cpu><model>Old</model>");
+    for (int i = 0; i < 5000; i++)
+        text_append(&xml, "<feature name='aes'/>");
+    text_append(&xml, "</cpu>");
+    assert_int_equal(cpu_description_parse(arena, &wanted, text_string(&xml), &models, &err), -1);
+    assert_int_equal(err.code, ERR_XML_ERROR);
+}
+
 static void the_nearest_model_is_chosen(void **state)
 {
     struct cpu_choice choice;
@@ -195,6 +209,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_host_is_compared_by_its_features), cmocka_unit_test(wrong_descriptions_are_named),
+        cmocka_unit_test(a_description_has_bounds),
         cmocka_unit_test(the_nearest_model_is_chosen),        cmocka_unit_test(a_baseline_is_what_all_have),
         cmocka_unit_test(host_model_becomes_a_named_model),
         cmocka_unit_test(versions_of_models_are_not_public),  cmocka_unit_test(architectures_have_sizes),
