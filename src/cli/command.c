@@ -22,7 +22,7 @@ static const struct command *const tables[] = {
     builtin_commands, help_commands,    complete_commands, connection_commands, host_commands,    host_cpu_commands,
     host_memory_commands, list_commands, lifecycle_commands, define_commands,   xml_commands,     text_commands,
     info_commands,    device_commands,  stats_commands,    resource_commands,   display_commands, console_commands,
-    event_commands,   monitor_commands, job_commands,      migrate_commands,
+    event_commands,   monitor_commands, job_commands,      migrate_commands, relay_commands,
 };
 
 static const struct command_option output_option = {"output", OPTION_STRING, OPTION_NAMED, "how to print: table or json", NULL};

@@ -108,4 +108,4 @@ extern const struct command builtin_commands[], help_commands[], complete_comman
     host_commands[], host_cpu_commands[], host_memory_commands[], list_commands[], lifecycle_commands[],
     define_commands[], xml_commands[], text_commands[], info_commands[], device_commands[], stats_commands[],
     resource_commands[], display_commands[], console_commands[], event_commands[], monitor_commands[], job_commands[],
-    migrate_commands[];
+    migrate_commands[], relay_commands[];

@@ -174,7 +174,8 @@ static void append_quoted(struct text *out, const char *word)
     text_append(out, "'");
 }
 
-/* The remote side's little program. nc of OpenBSD needs -q to end when we do; the one of nmap has no such option. */
+/* The remote side's little program. nc of OpenBSD needs -q to end when we do; the one of nmap has no such option.
+ * Debian installs none of them: then godwit does it. */
 static int append_remote_script(struct text *script, const struct uri *uri, bool readonly, struct error *err)
 {
     scoped_arena struct arena *arena = arena_new();
@@ -193,11 +194,14 @@ static int append_remote_script(struct text *script, const struct uri *uri, bool
     const char *path = transport_socket_path(arena, uri, readonly, false, err);
     if (!path)
         return -1;
-    text_append(script, "nc=");
-    append_quoted(script, netcat ? netcat : "nc");
-    text_append(script, "; if \"$nc\" -q 2>&1 | grep 'requires an argument' >/dev/null; then set -- -q0; else set --; "
-                        "fi; exec \"$nc\" \"$@\" -U ");
+    text_append(script, "socket=");
     append_quoted(script, path);
+    text_append(script, "; nc=");
+    append_quoted(script, netcat ? netcat : "nc");
+    if (!netcat)
+        text_append(script, "; if ! command -v nc >/dev/null 2>&1; then exec godwit relay \"$socket\"; fi");
+    text_append(script, "; if \"$nc\" -q 2>&1 | grep 'requires an argument' >/dev/null; then set -- -q0; else set --; "
+                        "fi; exec \"$nc\" \"$@\" -U \"$socket\"");
     return 0;
 }
 

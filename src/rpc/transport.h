@@ -21,7 +21,8 @@ struct transport {
  *  - unix: socket=PATH, else where the daemon of mode=auto|legacy|direct listens (-ro when readonly);
  *  - tcp: every address of the host in turn until one answers; default port 16509;
  *  - ssh: the real ssh (command=), honouring user, port, keyfile, no_tty, no_verify; on the other side virt-ssh-helper
- *    or, when it is not there or socket= or netcat= is given, nc -U (proxy=auto|native|netcat).
+ *    or, when it is not there or socket= or netcat= is given, nc -U, or without nc `godwit relay`
+ *    (proxy=auto|native|netcat).
  * ssh answers only when the first call is made: put transport_explain() around that one.
  * 0, or -1 with ERR_SYSTEM_ERROR, ERR_INVALID_ARG (URI) or ERR_OPERATION_TIMEOUT; then there is nothing to finish. */
 int transport_open(struct transport *transport, const struct uri *uri, bool readonly, deadline limit,

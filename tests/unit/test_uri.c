@@ -143,7 +143,7 @@ static void quotes_what_ssh_runs(void **state)
     assert_null(strstr(line, "virt-ssh-helper"));
     /* the path is quoted for the inner shell, and the whole once more for the login shell */
     assert_non_null(strstr(line, "nc='\\''/b c'\\''"));
-    assert_non_null(strstr(line, "-U '\\''/a'\\''\\'\\'''\\'';rm'\\'''"));
+    assert_non_null(strstr(line, "socket='\\''/a'\\''\\'\\'''\\'';rm'\\''; nc="));
     assert_non_null(strstr(ssh_line(arena, "qemu+ssh://h/session?proxy=netcat", false), "socket=PATH"));
     assert_null(strstr(ssh_line(arena, "qemu+ssh://h/session?proxy=native", false), "nc="));
 }
