@@ -25,7 +25,8 @@ static const char *value_shown(struct text *text, const struct field *field, con
     return text_string(text);
 }
 
-static int differ(const struct field *field, const char *name, const void *source, const void *target, struct error *err)
+static int differ(const struct field *field, const char *name, const void *source, const void *target,
+                  struct error *err)
 {
     scoped_text struct text from = {0}, to = {0};
     return error_set(err, ERR_CONFIG_UNSUPPORTED, "the guest would see another machine: %s/%s is %s in the source and "

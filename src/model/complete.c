@@ -101,8 +101,8 @@ static int vcpu_complete(struct domain_def *def, struct error *err)
     if (!def->vcpus_current)
         def->vcpus_current = def->vcpus_max;
     if (def->vcpus_current > def->vcpus_max)
-        return error_set(err, ERR_CONFIG_UNSUPPORTED, "domain '%s' wants %u of at most %u virtual processors", def->name,
-                         def->vcpus_current, def->vcpus_max);
+        return error_set(err, ERR_CONFIG_UNSUPPORTED, "domain '%s' wants %u of at most %u virtual processors",
+                         def->name, def->vcpus_current, def->vcpus_max);
     if (!def->vcpu_placement)
         def->vcpu_placement = VCPU_PLACEMENT_STATIC;
     uint32_t enabled = 0;
@@ -204,11 +204,13 @@ static void iothreads_complete(struct domain_def *def)
 int domain_complete(struct domain_def *def, const struct domain_defaults *defaults, struct error *err)
 {
     if (!def->name || *def->name == '\0' || strchr(def->name, '/') || strchr(def->name, '\n'))
-        return error_set(err, ERR_XML_ERROR, "'%s' cannot be the name of a domain: it must not be empty nor contain '/' "
+        return error_set(err, ERR_XML_ERROR,
+                         "'%s' cannot be the name of a domain: it must not be empty nor contain '/' "
                          "or a line break", def->name ? def->name : "");
     if (!def->os.type) {
         if (!def->bootloader)
-            return error_set(err, ERR_XML_ERROR, "/domain/os/type is missing; for a full machine it is <type>hvm</type>");
+            return error_set(err, ERR_XML_ERROR,
+                             "/domain/os/type is missing; for a full machine it is <type>hvm</type>");
         def->os.type = OS_TYPE_XEN;
     }
     if (def->os.type == OS_TYPE_LINUX && def->type == VIRT_TYPE_XEN)

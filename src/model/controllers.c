@@ -46,7 +46,8 @@ void controllers_sort(struct domain_def *def)
         for (uint32_t i = count; i-- > 0;) {
             if (all[i]->type != controller->type)
                 continue;
-            bool behind = !controller->index_set || (all[i]->index_set ? all[i]->index : UINT32_MAX) <= controller->index;
+            uint32_t index = all[i]->index_set ? all[i]->index : UINT32_MAX;
+            bool behind = !controller->index_set || index <= controller->index;
             if (behind && all[i]->index_set && controller->index_set && all[i]->index == controller->index &&
                 all[i]->info.master_startport.set && !controller->info.master_startport.set)
                 behind = false; /* companions stand behind their master */
@@ -92,7 +93,7 @@ static int root_complete(struct domain_def *def, enum controller_model model, st
         root->model = model;
     if (root->model == model)
         return 0;
-    return error_set(err, ERR_CONFIG_UNSUPPORTED, "the PCI controller with index 0 of domain '%s' is a %s; machine type "
+    return error_set(err, ERR_XML_ERROR, "the PCI controller with index 0 of domain '%s' is a %s; machine type "
                      "'%s' needs a %s there", def->name, controller_model_name(root->model), def->os.machine,
                      controller_model_name(model));
 }

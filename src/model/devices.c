@@ -80,8 +80,10 @@ static int hostdev_parsed(void *part, struct parse *parse)
     if (hostdev->type == HOSTDEV_TYPE_MDEV && !hostdev->display)
         hostdev->display = ONOFF_OFF;
     hostdev->usb_address_set = hostdev->usb_bus || hostdev->usb_device;
-    if (hostdev->type == HOSTDEV_TYPE_USB && !hostdev->usb_address_set && !(hostdev->vendor.set && hostdev->product.set))
-        return xml_error(parse, "source", "a USB host device needs <vendor> and <product>, or an <address> with bus and "
+    bool named = hostdev->usb_address_set || (hostdev->vendor.set && hostdev->product.set);
+    if (hostdev->type == HOSTDEV_TYPE_USB && !named)
+        return xml_error(parse, "source",
+                         "a USB host device needs <vendor> and <product>, or an <address> with bus and "
                          "device");
     return 0;
 }
@@ -221,7 +223,8 @@ ELEMENT(panic, panic);
 static const struct field shmem_fields[] = {
     FIELD_STR(shmem, name, "@name", .flags = REQUIRED | GUEST_ABI),
     FIELD_ENUM(shmem, role, "@role", shmem_role),
-    FIELD_ENUM(shmem, model, "model/@type", shmem_model, .flags = HAS_DEFAULT | GUEST_ABI, DEFAULT(SHMEM_MODEL_IVSHMEM)),
+    FIELD_ENUM(shmem, model, "model/@type", shmem_model, .flags = HAS_DEFAULT | GUEST_ABI,
+               DEFAULT(SHMEM_MODEL_IVSHMEM)),
     FIELD_MEBIBYTES(shmem, size, "size", .flags = GUEST_ABI),
     FIELD_STR(shmem, server_path, "server/@path"),
     FIELD_ENUM(shmem, msi_enabled, "msi/@enabled", onoff, .flags = GUEST_ABI),

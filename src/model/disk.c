@@ -142,7 +142,7 @@ static const struct field disk_fields[] = {
     FIELD_U32(disk, logical_block_size, "blockio/@logical_block_size", .flags = GUEST_ABI),
     FIELD_U32(disk, physical_block_size, "blockio/@physical_block_size", .flags = GUEST_ABI),
     FIELD_PART(disk, mirror, "mirror", disk_mirror, .flags = LIVE),
-    FIELD_STR(disk, target, "target/@dev", .flags = REQUIRED | GUEST_ABI),
+    FIELD_STR(disk, target, "target/@dev", .flags = REQUIRED | GUEST_ABI, MISSING(ERR_NO_TARGET)),
     FIELD_ENUM(disk, bus, "target/@bus", disk_bus, .flags = GUEST_ABI),
     FIELD_ENUM(disk, tray, "target/@tray", disk_tray),
     FIELD_ENUM(disk, removable, "target/@removable", onoff, .flags = GUEST_ABI),

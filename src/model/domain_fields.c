@@ -40,7 +40,7 @@ static ELEMENT(devices, domain_def);
 static const struct field domain_fields[] = {
     FIELD_ENUM(domain_def, type, "@type", virt_type, .flags = REQUIRED),
     FIELD_OPT_I32(domain_def, id, "@id", .flags = LIVE),
-    FIELD_STR(domain_def, name, "name", .flags = REQUIRED),
+    FIELD_STR(domain_def, name, "name", .flags = REQUIRED, MISSING(ERR_NO_NAME)),
     FIELD_UUID(domain_def, uuid, "uuid", .flags = GUEST_ABI),
     FIELD_STR(domain_def, genid, "genid", .flags = GUEST_ABI),
     FIELD_STR(domain_def, title, "title"),

@@ -150,7 +150,8 @@ unsigned words_value(const struct words *words, const char *word);
     X(P, NULL, "null") X(P, VC, "vc") X(P, PTY, "pty") X(P, DEV, "dev") X(P, FILE, "file") X(P, PIPE, "pipe")     \
     X(P, STDIO, "stdio") X(P, UDP, "udp") X(P, TCP, "tcp") X(P, UNIX, "unix") X(P, SPICEVMC, "spicevmc")          \
     X(P, SPICEPORT, "spiceport") X(P, NMDM, "nmdm") X(P, QEMU_VDAGENT, "qemu-vdagent") X(P, DBUS, "dbus")
-#define CHARDEV_MODE_WORDS(X, P) X(P, CONNECT, "connect") X(P, BIND, "bind") X(P, SERVER, "server") X(P, CLIENT, "client")
+#define CHARDEV_MODE_WORDS(X, P) X(P, CONNECT, "connect") X(P, BIND, "bind") X(P, SERVER, "server") \
+    X(P, CLIENT, "client")
 #define CHARDEV_PROTOCOL_WORDS(X, P) X(P, RAW, "raw") X(P, TELNET, "telnet") X(P, TELNETS, "telnets") X(P, TLS, "tls")
 #define CHARDEV_TARGET_WORDS(X, P)                                                                                \
     X(P, ISA_SERIAL, "isa-serial") X(P, USB_SERIAL, "usb-serial") X(P, PCI_SERIAL, "pci-serial")                  \
@@ -167,7 +168,8 @@ unsigned words_value(const struct words *words, const char *word);
 #define INPUT_TYPE_WORDS(X, P) \
     X(P, MOUSE, "mouse") X(P, TABLET, "tablet") X(P, KEYBOARD, "keyboard") X(P, PASSTHROUGH, "passthrough") \
     X(P, EVDEV, "evdev")
-#define INPUT_BUS_WORDS(X, P) X(P, PS2, "ps2") X(P, USB, "usb") X(P, XEN, "xen") X(P, VIRTIO, "virtio") X(P, NONE, "none")
+#define INPUT_BUS_WORDS(X, P) X(P, PS2, "ps2") X(P, USB, "usb") X(P, XEN, "xen") X(P, VIRTIO, "virtio") \
+    X(P, NONE, "none")
 #define TPM_MODEL_WORDS(X, P) \
     X(P, TIS, "tpm-tis") X(P, CRB, "tpm-crb") X(P, SPAPR, "tpm-spapr") X(P, SPAPR_PROXY, "spapr-tpm-proxy")
 #define TPM_BACKEND_WORDS(X, P) X(P, PASSTHROUGH, "passthrough") X(P, EMULATOR, "emulator") X(P, EXTERNAL, "external")
@@ -176,12 +178,13 @@ unsigned words_value(const struct words *words, const char *word);
 #define GRAPHICS_TYPE_WORDS(X, P)                                                                            \
     X(P, SDL, "sdl") X(P, VNC, "vnc") X(P, RDP, "rdp") X(P, DESKTOP, "desktop") X(P, SPICE, "spice")         \
     X(P, EGL_HEADLESS, "egl-headless") X(P, DBUS, "dbus")
-#define LISTEN_TYPE_WORDS(X, P) X(P, NONE, "none") X(P, ADDRESS, "address") X(P, NETWORK, "network") X(P, SOCKET, "socket")
+#define LISTEN_TYPE_WORDS(X, P) X(P, NONE, "none") X(P, ADDRESS, "address") X(P, NETWORK, "network") \
+    X(P, SOCKET, "socket")
 #define PASSWORD_CONNECTED_WORDS(X, P) X(P, FAIL, "fail") X(P, DISCONNECT, "disconnect") X(P, KEEP, "keep")
 #define SHARE_POLICY_WORDS(X, P) \
     X(P, ALLOW_EXCLUSIVE, "allow-exclusive") X(P, FORCE_SHARED, "force-shared") X(P, IGNORE, "ignore")
 #define SPICE_CHANNEL_MODE_WORDS(X, P) X(P, ANY, "any") X(P, SECURE, "secure") X(P, INSECURE, "insecure")
-#define SPICE_CHANNEL_NAME_WORDS(X, P)                                                                                  \
+#define SPICE_CHANNEL_NAME_WORDS(X, P)                                                                             \
     X(P, MAIN, "main") X(P, DISPLAY, "display") X(P, INPUTS, "inputs") X(P, CURSOR, "cursor")                      \
     X(P, PLAYBACK, "playback") X(P, RECORD, "record") X(P, SMARTCARD, "smartcard") X(P, USBREDIR, "usbredir")
 #define SPICE_IMAGE_WORDS(X, P)                                                                               \
@@ -207,7 +210,8 @@ unsigned words_value(const struct words *words, const char *word);
     X(P, USB, "usb") X(P, PCI, "pci") X(P, SCSI, "scsi") X(P, SCSI_HOST, "scsi_host") X(P, MDEV, "mdev")           \
     X(P, STORAGE, "storage") X(P, MISC, "misc") X(P, NET, "net")
 #define HOSTDEV_DRIVER_WORDS(X, P) X(P, KVM, "kvm") X(P, VFIO, "vfio") X(P, XEN, "xen")
-#define WATCHDOG_MODEL_WORDS(X, P) X(P, I6300ESB, "i6300esb") X(P, IB700, "ib700") X(P, DIAG288, "diag288") X(P, ITCO, "itco")
+#define WATCHDOG_MODEL_WORDS(X, P) X(P, I6300ESB, "i6300esb") X(P, IB700, "ib700") X(P, DIAG288, "diag288") \
+    X(P, ITCO, "itco")
 #define WATCHDOG_ACTION_WORDS(X, P)                                                                              \
     X(P, RESET, "reset") X(P, SHUTDOWN, "shutdown") X(P, POWEROFF, "poweroff") X(P, PAUSE, "pause")              \
     X(P, DUMP, "dump") X(P, NONE, "none") X(P, INJECT_NMI, "inject-nmi")
@@ -215,11 +219,13 @@ unsigned words_value(const struct words *words, const char *word);
     X(P, VIRTIO, "virtio") X(P, XEN, "xen") X(P, NONE, "none")                            \
     X(P, TRANSITIONAL, "virtio-transitional") X(P, NON_TRANSITIONAL, "virtio-non-transitional")
 #define RNG_BACKEND_WORDS(X, P) X(P, RANDOM, "random") X(P, EGD, "egd") X(P, BUILTIN, "builtin")
-#define PANIC_MODEL_WORDS(X, P) X(P, ISA, "isa") X(P, PSERIES, "pseries") X(P, HYPERV, "hyperv") X(P, S390, "s390") X(P, PVPANIC, "pvpanic")
+#define PANIC_MODEL_WORDS(X, P) X(P, ISA, "isa") X(P, PSERIES, "pseries") X(P, HYPERV, "hyperv") X(P, S390, "s390") \
+    X(P, PVPANIC, "pvpanic")
 #define MEMORY_MODEL_WORDS(X, P) \
     X(P, DIMM, "dimm") X(P, NVDIMM, "nvdimm") X(P, VIRTIO_PMEM, "virtio-pmem") X(P, VIRTIO_MEM, "virtio-mem") \
     X(P, SGX_EPC, "sgx-epc")
-#define SHMEM_MODEL_WORDS(X, P) X(P, IVSHMEM, "ivshmem") X(P, IVSHMEM_PLAIN, "ivshmem-plain") X(P, IVSHMEM_DOORBELL, "ivshmem-doorbell")
+#define SHMEM_MODEL_WORDS(X, P) X(P, IVSHMEM, "ivshmem") X(P, IVSHMEM_PLAIN, "ivshmem-plain") \
+    X(P, IVSHMEM_DOORBELL, "ivshmem-doorbell")
 #define SHMEM_ROLE_WORDS(X, P) X(P, MASTER, "master") X(P, PEER, "peer")
 #define IOMMU_MODEL_WORDS(X, P) X(P, INTEL, "intel") X(P, SMMUV3, "smmuv3") X(P, VIRTIO, "virtio")
 #define HUB_TYPE_WORDS(X, P) X(P, USB, "usb")
@@ -231,7 +237,8 @@ unsigned words_value(const struct words *words, const char *word);
     X(P, BIND, "bind") X(P, VOLUME, "volume")
 #define FILESYSTEM_ACCESS_WORDS(X, P) X(P, PASSTHROUGH, "passthrough") X(P, MAPPED, "mapped") X(P, SQUASH, "squash")
 #define FILESYSTEM_DRIVER_WORDS(X, P) \
-    X(P, PATH, "path") X(P, HANDLE, "handle") X(P, LOOP, "loop") X(P, NBD, "nbd") X(P, PLOOP, "ploop") X(P, VIRTIOFS, "virtiofs")
+    X(P, PATH, "path") X(P, HANDLE, "handle") X(P, LOOP, "loop") X(P, NBD, "nbd") X(P, PLOOP, "ploop") \
+    X(P, VIRTIOFS, "virtiofs")
 #define SECLABEL_TYPE_WORDS(X, P) X(P, STATIC, "static") X(P, DYNAMIC, "dynamic") X(P, NONE, "none")
 
 #define MODEL_ENUMS(E)                                                                                            \

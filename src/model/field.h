@@ -65,7 +65,7 @@ struct field {
     uint16_t flags;       /* enum field_flags */
     uint16_t offset;      /* in the struct */
     uint16_t when_offset; /* of the enum that decides */
-    uint32_t fallback;    /* HAS_DEFAULT: value of an enum or a number */
+    uint32_t fallback;    /* HAS_DEFAULT: value of an enum or a number; REQUIRED: error code (0: ERR_XML_ERROR) */
     uint64_t when;        /* bit mask of that enum's values; 0: the field always holds */
     uint64_t max;         /* of a number; 0: what the type can hold */
     union {
@@ -149,6 +149,7 @@ struct element {
     FIELD_OF(MERGE, NULL, offsetof(struct type, member), .element = &table##_element, ##__VA_ARGS__)
 
 #define DEFAULT(value) .fallback = (value)
+#define MISSING(code)  .fallback = (code)
 #define MAX(value)     .max = (value)
 #define BIT(value)     (UINT64_C(1) << (value))
 #define WHEN(type, member, mask) .when_offset = offsetof(struct type, member), .when = (mask)

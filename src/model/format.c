@@ -35,15 +35,15 @@ void xml_escape(struct text *out, const char *value)
 {
     const char *start = value;
     for (;; value++) {
-        const char *instead;
         unsigned char c = (unsigned char)*value;
-        if (c > '>' || (c >= ' ' && c != '&' && c != '<' && c != '>' && c != '\'' && c != '"') || c == '\n' || c == '\t')
+        bool special = c == '&' || c == '<' || c == '>' || c == '\'' || c == '"';
+        if (c == '\n' || c == '\t' || (c >= ' ' && !special))
             continue;
         text_append_bytes(out, start, (size_t)(value - start));
         if (c == '\0')
             return;
-        instead = c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '\'' ? "&apos;" : c == '"' ? "&quot;" : "";
-        text_append(out, instead);
+        text_append(out, !special ? "" : c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;"
+                                       : c == '"' ? "&quot;" : "&apos;");
         start = value + 1;
     }
 }

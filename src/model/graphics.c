@@ -81,8 +81,7 @@ static void listens_complete(struct graphics *graphics, struct parse *parse)
         if (graphics->socket)
             *listen = (struct graphics_listen){.type = LISTEN_TYPE_SOCKET, .socket = graphics->socket};
         else
-            *listen = (struct graphics_listen){.type = LISTEN_TYPE_ADDRESS,
-                                               .address = graphics->listen && *graphics->listen ? graphics->listen : NULL};
+            *listen = (struct graphics_listen){.type = LISTEN_TYPE_ADDRESS}; /* the address comes below */
         list_add(parse->arena, &graphics->listens, listen);
     }
     struct graphics_listen *first = graphics->listens.item[0];

@@ -8,6 +8,7 @@
 /* The application's element, without the namespace and its prefix, as its owner wrote it; to free(). NULL when there is
  * none. */
 char *domain_metadata_get(const struct domain_def *def, const char *uri);
-/* Puts xml (one element, or NULL to remove) in the place of the application's element, in its namespace with prefix key.
+/* Puts xml (one element, or NULL to remove) in the place of the application's element, in its namespace with prefix
+ * key.
  * def is a private copy. ERR_XML_DETAIL when xml is not one well-formed element. */
 int domain_metadata_set(struct domain_def *def, const char *uri, const char *key, const char *xml, struct error *err);

@@ -153,8 +153,10 @@ static int bus_grow(struct pci *pci, unsigned connect)
     if (connect & PCI_CONNECT_DEVICE && bridges)
         return bus_add(pci, CONTROLLER_MODEL_PCI_BRIDGE);
     if (connect & PCI_CONNECT_DEVICE) /* the root port is for the bridge itself */
-        return bus_add(pci, CONTROLLER_MODEL_PCIE_ROOT_PORT) < 0 ? -1 : bus_add(pci, CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE);
-    return error_set(pci->err, ERR_INTERNAL_ERROR, "domain '%s' has no free PCI slot left; use fewer devices or add PCI "
+        return bus_add(pci, CONTROLLER_MODEL_PCIE_ROOT_PORT) < 0
+                   ? -1 : bus_add(pci, CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE);
+    return error_set(pci->err, ERR_INTERNAL_ERROR,
+                     "domain '%s' has no free PCI slot left; use fewer devices or add PCI "
                      "controllers", pci->def->name);
 }
 
@@ -163,7 +165,8 @@ int pci_assign(struct pci *pci, struct device_info *info, unsigned connect)
     struct pci_address address;
     while (!address_find(pci, connect, &address)) {
         if (!pci->dry)
-            return error_set(pci->err, ERR_INTERNAL_ERROR, "domain '%s' has no free PCI slot left; use fewer devices or "
+            return error_set(pci->err, ERR_INTERNAL_ERROR,
+                             "domain '%s' has no free PCI slot left; use fewer devices or "
                              "add PCI controllers", pci->def->name);
         if (bus_grow(pci, connect) < 0)
             return -1;
@@ -198,7 +201,8 @@ static int reserve_given(const struct device_ref *ref, void *owner)
     if (!bus->kind)
         return 0;
     if (address->slot < bus->kind->first || address->slot > bus->kind->last)
-        return error_set(pci->err, ERR_XML_ERROR, "%s of domain '%s': slot 0x%02x on PCI bus %u is not in 0x%02x..0x%02x",
+        return error_set(pci->err, ERR_XML_ERROR,
+                         "%s of domain '%s': slot 0x%02x on PCI bus %u is not in 0x%02x..0x%02x",
                          device_ref_name(pci->def->arena, ref), pci->def->name, address->slot, address->bus,
                          bus->kind->first, bus->kind->last);
     bool port = strcmp(ref->kind, "controller") == 0 &&
@@ -333,7 +337,8 @@ int pci_addresses_assign(struct domain_def *def, struct error *err)
     scoped_free struct pci_bus *buses = xcalloc(BUSES_MAX, sizeof(*buses));
     struct pci pci = {.def = def, .err = err, .bus = buses};
     for (uint32_t i = 0; i < def->controllers.count; i++)
-        pci.own_topology |= def->controllers.item[i]->type == CONTROLLER_TYPE_PCI && def->controllers.item[i]->index > 0;
+        pci.own_topology |= def->controllers.item[i]->type == CONTROLLER_TYPE_PCI &&
+            def->controllers.item[i]->index > 0;
     if (pass(&pci, true) < 0 || controllers_grow(&pci) < 0)
         return -1;
     stored_take_back(&pci);

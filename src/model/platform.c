@@ -163,7 +163,8 @@ static int clock_parsed(void *part, struct parse *parse)
     }
     if (clock->adjustment && !string_equal(clock->adjustment, "reset")) {
         if (parse_i32(clock->adjustment, 10, &clock->adjustment_s.value) < 0)
-            return xml_error(parse, "@adjustment", "'%s' is neither 'reset' nor a number of seconds", clock->adjustment);
+            return xml_error(parse, "@adjustment", "'%s' is neither 'reset' nor a number of seconds",
+                             clock->adjustment);
         clock->adjustment_s.set = true;
     }
     return 0;

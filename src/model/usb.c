@@ -141,7 +141,8 @@ static int assign(const struct device_ref *ref, void *owner)
     if (!is_usb(ref) || hub != usb->hubs || (address->type && address->type != ADDRESS_TYPE_USB))
         return 0;
     if (!(address->type == ADDRESS_TYPE_USB && address->usb.port) && !port_find(usb, address))
-        return error_set(usb->err, ERR_INTERNAL_ERROR, "domain '%s' has no free USB port for %s; add a USB controller or "
+        return error_set(usb->err, ERR_INTERNAL_ERROR,
+                         "domain '%s' has no free USB port for %s; add a USB controller or "
                          "hub", usb->def->name, device_ref_name(usb->def->arena, ref));
     if (hub)
         ports_add(usb, address->usb.bus, address->usb.port, HUB_PORTS);

@@ -17,8 +17,8 @@ static int disk_validate(const struct domain_def *def, const struct disk *disk, 
                           : source->type == SOURCE_TYPE_VOLUME && !source->volume ? "volume"
                                                                                : NULL;
     if (missing && !removable)
-        return error_set(err, ERR_NO_SOURCE, "disk '%s' of domain '%s' has no source; give <source %s=...>", disk->target,
-                         def->name, missing);
+        return error_set(err, ERR_NO_SOURCE, "disk '%s' of domain '%s' has no source; give <source %s=...>",
+                         disk->target, def->name, missing);
     if (disk->bus == DISK_BUS_FDC && disk->device != DISK_DEVICE_FLOPPY)
         return error_set(err, ERR_INTERNAL_ERROR, "disk '%s' of domain '%s' is on bus 'fdc', which takes floppies only",
                          disk->target, def->name);
@@ -26,10 +26,12 @@ static int disk_validate(const struct domain_def *def, const struct disk *disk, 
         return error_set(err, ERR_INTERNAL_ERROR, "floppy '%s' of domain '%s' is on bus '%s'; floppies go on 'fdc'",
                          disk->target, def->name, disk_bus_name(disk->bus));
     if (disk->bus == DISK_BUS_VIRTIO && disk->device == DISK_DEVICE_CDROM)
-        return error_set(err, ERR_CONFIG_UNSUPPORTED, "cdrom '%s' of domain '%s' is on bus 'virtio'; use sata, scsi, ide "
+        return error_set(err, ERR_CONFIG_UNSUPPORTED,
+                         "cdrom '%s' of domain '%s' is on bus 'virtio'; use sata, scsi, ide "
                          "or usb", disk->target, def->name);
     if (disk->bus == DISK_BUS_IDE && machine_is_q35(def))
-        return error_set(err, ERR_CONFIG_UNSUPPORTED, "disk '%s' of domain '%s' is on bus 'ide', which machine type '%s' "
+        return error_set(err, ERR_CONFIG_UNSUPPORTED,
+                         "disk '%s' of domain '%s' is on bus 'ide', which machine type '%s' "
                          "does not have; use sata", disk->target, def->name, def->os.machine);
     if (disk->io == DISK_IO_NATIVE && disk->cache && disk->cache != DISK_CACHE_NONE &&
         disk->cache != DISK_CACHE_DIRECTSYNC)
@@ -102,7 +104,8 @@ static int boot_order_compare(const struct device_ref *other, void *owner)
     if (other->info->boot_order != orders->ref->info->boot_order || strcmp(other->kind, "console") == 0)
         return 0;
     scoped_arena struct arena *arena = arena_new();
-    error_set(orders->err, ERR_XML_ERROR, "boot order %u of domain '%s' is used for more than one device: %s and %s",
+    error_set(orders->err, ERR_CONFIG_UNSUPPORTED,
+              "boot order %u of domain '%s' is used for more than one device: %s and %s",
               other->info->boot_order, orders->def->name, device_ref_name(arena, other),
               device_ref_name(arena, orders->ref));
     return -1;
@@ -124,7 +127,8 @@ static int boot_validate(const struct domain_def *def, struct error *err)
     if (devices_visit(def, boot_order_validate, &orders) < 0)
         return -1;
     if (orders.found && def->os.boots.count)
-        return error_set(err, ERR_CONFIG_UNSUPPORTED, "domain '%s' has both <boot order=> in devices and <boot dev=> in "
+        return error_set(err, ERR_CONFIG_UNSUPPORTED,
+                         "domain '%s' has both <boot order=> in devices and <boot dev=> in "
                          "<os>; use one of them", def->name);
     return 0;
 }
@@ -135,12 +139,14 @@ static int cpu_validate(const struct domain_def *def, struct error *err)
     if (!cpu)
         return 0;
     if ((cpu->sockets || cpu->cores || cpu->threads) && !(cpu->sockets && cpu->cores && cpu->threads))
-        return error_set(err, ERR_XML_ERROR, "the CPU topology of domain '%s' is incomplete: sockets, cores and threads "
+        return error_set(err, ERR_XML_ERROR,
+                         "the CPU topology of domain '%s' is incomplete: sockets, cores and threads "
                          "must all be 1 or more", def->name);
     if (cpu->sockets && cpu->dies && (uint64_t)cpu->sockets * cpu->dies * cpu->cores * cpu->threads != def->vcpus_max)
-        return error_set(err, ERR_CONFIG_UNSUPPORTED, "the CPU topology of domain '%s' (%u sockets, %u dies, %u cores, %u "
-                         "threads) does not make its maximum of %u vcpus", def->name, cpu->sockets, cpu->dies, cpu->cores,
-                         cpu->threads, def->vcpus_max);
+        return error_set(err, ERR_CONFIG_UNSUPPORTED,
+                         "the CPU topology of domain '%s' (%u sockets, %u dies, %u cores, %u "
+                         "threads) does not make its maximum of %u vcpus", def->name, cpu->sockets, cpu->dies,
+                         cpu->cores, cpu->threads, def->vcpus_max);
     for (uint32_t i = 0; i < cpu->features.count; i++)
         for (uint32_t other = 0; other < i; other++)
             if (strcmp(cpu->features.item[i]->name, cpu->features.item[other]->name) == 0)
@@ -193,7 +199,8 @@ static const char *address_key(struct arena *arena, const struct device_ref *ref
     case ADDRESS_TYPE_DRIVE:
         if (strcmp(ref->kind, "disk") != 0)
             return NULL;
-        return arena_printf(arena, "%s drive address %u:%u:%u:%u", disk_bus_name(((const struct disk *)ref->device)->bus),
+        return arena_printf(arena, "%s drive address %u:%u:%u:%u",
+                            disk_bus_name(((const struct disk *)ref->device)->bus),
                             address->drive.controller, address->drive.bus, address->drive.target, address->drive.unit);
     case ADDRESS_TYPE_VIRTIO_SERIAL:
         return arena_printf(arena, "virtio-serial address %u:%u:%u", address->virtio_serial.controller,
@@ -215,7 +222,8 @@ static void entry_add(struct address_entries *entries, const char *key, const ch
 static int entries_collect(const struct device_ref *ref, void *owner)
 {
     struct address_entries *entries = owner;
-    if (strcmp(ref->kind, "console") == 0 && ((const struct chardev *)ref->device)->target_type == CHARDEV_TARGET_SERIAL)
+    if (strcmp(ref->kind, "console") == 0 &&
+        ((const struct chardev *)ref->device)->target_type == CHARDEV_TARGET_SERIAL)
         return 0;
     const char *key = address_key(entries->arena, ref), *what = device_ref_name(entries->arena, ref);
     if (key)
@@ -240,7 +248,8 @@ int domain_validate_addresses(const struct domain_def *def, struct error *err)
     for (uint32_t i = 1; i < entries.all.count; i++) {
         const struct address_entry *first = entries.all.item[i - 1], *second = entries.all.item[i];
         if (strcmp(first->key, second->key) == 0)
-            return error_set(err, ERR_XML_ERROR, "%s of domain '%s' is used by %s and by %s; change or remove one of them",
+            return error_set(err, strstr(first->key, "drive") ? ERR_CONFIG_UNSUPPORTED : ERR_XML_ERROR,
+                             "%s of domain '%s' is used by %s and by %s; change or remove one of them",
                              first->key, def->name, first->what, second->what);
     }
     return 0;

@@ -54,7 +54,7 @@ int mac_parse(const char *string, struct mac *mac)
         unsigned byte = 0;
         int digits = 0;
         for (; digits < 2 && isxdigit((unsigned char)*string); digits++, string++)
-            byte = byte * 16 + (unsigned)(isdigit((unsigned char)*string) ? *string - '0' : (*string | 0x20) - 'a' + 10);
+            byte = byte * 16 + (unsigned)(*string <= '9' ? *string - '0' : (*string | 0x20) - 'a' + 10);
         if (digits == 0 || *string != (i < MAC_SIZE - 1 ? ':' : '\0'))
             return -1;
         read.byte[i] = (unsigned char)byte;

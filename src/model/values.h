@@ -9,7 +9,8 @@
 
 /* Reads value into the field's member. Returns NULL, or what is wrong with it, to be put behind "path: ". unit is the
  * unit= beside a MEMORY or BYTES value (NULL: none). */
-const char *value_parse(struct arena *arena, const struct field *field, void *part, const char *value, const char *unit);
+const char *value_parse(struct arena *arena, const struct field *field, void *part, const char *value,
+                        const char *unit);
 
 /* Whether the member holds something. Not for parts and lists. */
 bool value_present(const struct field *field, const void *part);

@@ -125,7 +125,8 @@ static const char *path_after(const char *path, const struct place *place)
 {
     if (place->group_length == 0)
         return path;
-    if (*path != *place->group || strncmp(path, place->group, place->group_length) != 0 || path[place->group_length] != '/')
+    if (*path != *place->group || strncmp(path, place->group, place->group_length) != 0 ||
+        path[place->group_length] != '/')
         return NULL;
     return path + place->group_length + 1;
 }
@@ -291,7 +292,8 @@ static int attributes_parse(struct parse *parse, const struct element *element, 
 {
     for (const struct field *field = element->fields; field < element->fields + element->count; field++) {
         if (field->kind == FIELD_KIND_MERGE) {
-            if (field_holds(field, part) && attributes_parse(parse, field->element, (char *)part + field->offset, place, node) < 0)
+            if (field_holds(field, part) && attributes_parse(parse, field->element, (char *)part + field->offset,
+                                                             place, node) < 0)
                 return -1;
             continue;
         }
@@ -478,7 +480,8 @@ static int fields_complete(struct parse *parse, const struct element *element, v
         if (missing && field->flags & HAS_DEFAULT)
             value_default(field, part);
         else if (missing)
-            return xml_error(parse, field->path, "is missing");
+            return error_set(parse->err, field->fallback ? (int)field->fallback : ERR_XML_ERROR, "%s/%s: is missing",
+                             node_path(parse->arena, parse->node), field->path);
     }
     return 0;
 }

@@ -47,7 +47,8 @@ xmlDoc *xml_read(const char *xml, size_t length, const char *root, struct error 
 /* Fills part (zeroed, element->size bytes) from node. */
 int xml_parse(struct parse *parse, const struct element *element, void *part, xmlNode *node);
 
-/* Fills err with ERR_XML_ERROR: the path of the parse's current element, "/suffix" when it is not NULL, ": ", message. */
+/* Fills err with ERR_XML_ERROR: the path of the parse's current element, "/suffix" when it is not NULL, ": " and the
+ * message. Returns -1. */
 int xml_error(struct parse *parse, const char *suffix, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 enum format_flags {
@@ -55,7 +56,8 @@ enum format_flags {
     FORMAT_SECURE = 2,   /* with SECURE fields */
 };
 
-/* Appends the element as <name> with 2 blanks a level; attributes is put into the start tag as it is (NULL: nothing). */
+/* Appends the element as <name> with 2 blanks a level; attributes is put at the end of the start tag as it is (NULL:
+ * nothing). */
 void xml_format(struct text *out, const struct element *element, const char *name, const void *part, unsigned flags,
                 unsigned level, const char *attributes);
 

@@ -16,7 +16,8 @@
     "<domain type='qemu'><name>demo</name><uuid>11111111-2222-4333-8444-555555555555</uuid>"            \
     "<memory unit='MiB'>64</memory><os><type arch='x86_64' machine='pc-i440fx-7.2'>hvm</type></os>" elements \
     "<devices>" devices "</devices></domain>"
-#define DISK(bus, target) "<disk type='file' device='disk'><source file='/a'/><target dev='" target "' bus='" bus "'/></disk>"
+#define DISK(bus, target) \
+    "<disk type='file' device='disk'><source file='/a'/><target dev='" target "' bus='" bus "'/></disk>"
 
 static struct domain_def *parse(const char *xml)
 {
@@ -37,8 +38,9 @@ static const struct {
     {"<network/>", "<network>, expecting <domain>", ERR_XML_ERROR},
     {"<!DOCTYPE domain [<!ENTITY a 'b'>]><domain type='qemu'><name>&a;</name></domain>", "DOCTYPE", ERR_XML_ERROR},
     {"<domain><name>a</name></domain>", "/domain/@type: is missing", ERR_XML_ERROR},
-    {"<domain type='vmware'><name>a</name></domain>", "/domain/@type: 'vmware' is not one of: qemu, kvm", ERR_XML_ERROR},
-    {"<domain type='qemu'><memory>1</memory></domain>", "/domain/name: is missing", ERR_XML_ERROR},
+    {"<domain type='vmware'><name>a</name></domain>", "/domain/@type: 'vmware' is not one of: qemu, kvm",
+     ERR_XML_ERROR},
+    {"<domain type='qemu'><memory>1</memory></domain>", "/domain/name: is missing", ERR_NO_NAME},
     {"<domain type='qemu'><name>a/b</name></domain>", "'a/b' cannot be the name", ERR_XML_ERROR},
     {"<domain type='qemu'><name>a</name><uuid>12</uuid></domain>", "/domain/uuid: '12' is not a UUID", ERR_XML_ERROR},
     {"<domain type='qemu'><name>a</name><memory>lots</memory></domain>", "/domain/memory: 'lots' is not a number",
@@ -51,18 +53,19 @@ static const struct {
     {DOMAIN("<vcpu>-1</vcpu>", ""), "/domain/vcpu: '-1' is not a number of 0 or more", ERR_XML_ERROR},
     {DOMAIN("", "<disk><driver cache='foo'/><target dev='vda'/></disk>"),
      "/domain/devices/disk/driver/@cache: 'foo' is not one of: default, none, writethrough", ERR_XML_ERROR},
-    {DOMAIN("", DISK("virtio", "vda") "<disk/>"), "/domain/devices/disk[2]/target/@dev: is missing", ERR_XML_ERROR},
+    {DOMAIN("", DISK("virtio", "vda") "<disk/>"), "/domain/devices/disk[2]/target/@dev: is missing", ERR_NO_TARGET},
     {DOMAIN("", DISK("virtio", "vda") DISK("virtio", "vda")), "target 'vda' duplicated", ERR_XML_ERROR},
     {DOMAIN("", DISK("ide", "system")), "unknown disk name 'system'", ERR_XML_ERROR},
     {DOMAIN("", "<disk><target dev='vda'/></disk>"), "has no source", ERR_NO_SOURCE},
     {DOMAIN("", "<disk type='network'><source name='x'/><target dev='vda'/></disk>"), "@protocol: is missing",
      ERR_XML_ERROR},
     {DOMAIN("", "<interface type='bridge'/>"), "/domain/devices/interface/source/@bridge: is missing", ERR_XML_ERROR},
-    {DOMAIN("", "<interface type='user'><mac address='52:54:00'/></interface>"), "'52:54:00' is not a MAC", ERR_XML_ERROR},
+    {DOMAIN("", "<interface type='user'><mac address='52:54:00'/></interface>"), "'52:54:00' is not a MAC",
+     ERR_XML_ERROR},
     {DOMAIN("", "<interface type='user'><mac address='01:00:00:00:00:01'/></interface>"), "multicast", ERR_XML_ERROR},
     {DOMAIN("", "<serial type='tcp'/>"), "needs a port", ERR_XML_ERROR},
     {DOMAIN("", "<graphics type='vnc' port='70000'/>"), "70000 is not a port", ERR_XML_ERROR},
-    {DOMAIN("", "<controller type='pci' index='0' model='pcie-root'/>"), "needs a pci-root", ERR_CONFIG_UNSUPPORTED},
+    {DOMAIN("", "<controller type='pci' index='0' model='pcie-root'/>"), "needs a pci-root", ERR_XML_ERROR},
     {DOMAIN("", "<controller type='scsi' index='1'/><controller type='scsi' index='1'/>"), "two scsi controllers",
      ERR_XML_ERROR},
     {DOMAIN("", "<rng model='virtio'><backend model='random'/><address type='pci' slot='0x20'/></rng>"),
@@ -71,13 +74,13 @@ static const struct {
                 "<watchdog model='i6300esb'><address type='pci' slot='5'/></watchdog>"),
      "PCI address 0000:00:05.0 of domain 'demo' is used by", ERR_XML_ERROR},
     {DOMAIN("", DISK("sata", "sda") "<disk><source file='/b'/><target dev='sdb' bus='sata'/>"
-                "<address type='drive' unit='0'/></disk>"), "sata drive address 0:0:0:0", ERR_XML_ERROR},
+                "<address type='drive' unit='0'/></disk>"), "sata drive address 0:0:0:0", ERR_CONFIG_UNSUPPORTED},
     {DOMAIN("", "<memballoon model='virtio'><address type='pci' bus='9' slot='0'/></memballoon>"),
      "slot 0x00 on PCI bus 9", ERR_XML_ERROR},
     {DOMAIN("<cpu><topology sockets='2' cores='2' threads='2'/></cpu>", ""), "does not make its maximum of 1",
      ERR_CONFIG_UNSUPPORTED},
     {DOMAIN("", "<disk><source file='/a'/><target dev='vda'/><boot order='1'/></disk>"
-                "<interface type='user'><boot order='1'/></interface>"), "boot order 1", ERR_XML_ERROR},
+                "<interface type='user'><boot order='1'/></interface>"), "boot order 1", ERR_CONFIG_UNSUPPORTED},
 };
 
 static void mistakes_are_named(void **state)
@@ -148,7 +151,8 @@ static void foreign_namespaces_are_kept(void **state)
     assert_string_equal(def->qemu_commandline->envs.item[0]->name, "A");
     scoped_free char *xml = domain_format(def, DOMAIN_XML_INACTIVE);
     assert_non_null(strstr(xml, "<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>"));
-    assert_non_null(strstr(xml, "  <qemu:commandline>\n    <qemu:arg value='-S'/>\n    <qemu:env name='A' value='b'/>\n"));
+    assert_non_null(strstr(xml,
+                           "  <qemu:commandline>\n    <qemu:arg value='-S'/>\n    <qemu:env name='A' value='b'/>\n"));
     assert_non_null(strstr(xml, "<v:note>hi</v:note>"));
     assert_non_null(strstr(xml, "<v:tag xmlns:v=\"urn:vendor\"/>"));
 }
@@ -221,7 +225,8 @@ static void names_of_foreign_documents_are_not_peeked(void **state)
     unsigned char uuid[UUID_SIZE];
     static const char *const documents[] = {
         "", "<domain type='qemu'>", "<domain type='qemu'><name>a</name>",
-        "<domain type='qemu'>\n  <name>much too long a name</name>\n  <uuid>11111111-2222-4333-8444-555555555555</uuid>",
+        "<domain type='qemu'>\n  <name>much too long a name</name>\n"
+        "  <uuid>11111111-2222-4333-8444-555555555555</uuid>",
         "<domain type='qemu'>\n  <name>a</name>\n  <uuid>nonsense</uuid>",
     };
     for (size_t i = 0; i < COUNT(documents); i++)
@@ -241,7 +246,9 @@ static void metadata_elements_are_replaced(void **state)
     scoped_free char *note = domain_metadata_get(def, "urn:x");
     assert_string_equal(note, "<note>\n  <deep/>\n</note>");
     scoped_free char *xml = domain_format(def, DOMAIN_XML_INACTIVE);
-    assert_non_null(strstr(xml, "  <metadata>\n    <x:note xmlns:x=\"urn:x\">\n      <deep/>\n    </x:note>\n  </metadata>\n"));
+    assert_non_null(strstr(xml,
+                           "  <metadata>\n    <x:note xmlns:x=\"urn:x\">\n      <deep/>\n    </x:note>\n"
+                            "  </metadata>\n"));
     assert_int_equal(domain_metadata_set(def, "urn:x", "x", "<broken", &err), -1);
     assert_int_equal(domain_metadata_set(def, "urn:x", NULL, NULL, &err), 0);
     assert_null(def->metadata);
