@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "qemu/agent.h"
 #include "qemu/spawn.h"
 #include "qemu/status.h"
 
@@ -46,7 +47,8 @@ static int reconcile(struct domain *domain, struct error *err)
 {
     if (qmp_handshake(domain->qmp, deadline_ms(HANDSHAKE_MS), err) < 0)
         return -1;
-    struct qmp_request requests[] = {{.command = "query-status"}, {.command = "query-balloon"}};
+    struct qmp_request requests[] = {
+        {.command = "query-status"}, {.command = "query-balloon"}, {.command = "query-chardev"}};
     int rc = qmp_collect(qmp_submit(domain->qmp, requests, COUNT(requests)), deadline_ms(HANDSHAKE_MS), err);
     if (rc == 0 && domain_active(domain)) {
         const char *status = json_string_value(json_object_get(requests[0].reply, "status"));
@@ -56,6 +58,7 @@ static int reconcile(struct domain *domain, struct error *err)
         const json_t *actual = json_object_get(requests[1].reply, "actual"); /* no balloon: an error, and no change */
         if (actual)
             domain->balloon_kib = (uint64_t)json_integer_value(actual) / 1024;
+        agent_learn_ports(domain, requests[2].reply);
     }
     qmp_requests_finish(requests, COUNT(requests));
     return rc;

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/files.h"
+#include "qemu/agent.h"
+#include "qemu/stats.h"
 #include "qemu/status.h"
 #include "wire_types.h"
 
@@ -61,6 +63,8 @@ static void finish(struct object *object)
     struct domain *domain = domain_of(object);
     qmp_free(domain->qmp);
     process_free(domain->process);
+    stats_free(domain->stats);
+    agent_free(domain->agent);
     free(domain->cgroup);
     free(domain->last_job);
 }
@@ -118,7 +122,11 @@ char *domain_dump(struct domain *domain, unsigned flags, struct error *err)
     bool stored = flags & (DOMAIN_XML_INACTIVE | DOMAIN_XML_MIGRATABLE) && domain->object.persistent;
     const struct domain_def *def = stored && !(flags & DOMAIN_XML_MIGRATABLE) ? object_config(&domain->object, err)
                                                                               : domain_def(domain, err);
-    return def ? domain_format(def, flags) : NULL;
+    if (!def || def != domain->object.live || def->current_memory == domain->balloon_kib)
+        return def ? domain_format(def, flags) : NULL;
+    scoped_domain_def struct domain_def *ballooned = domain_edit(def);
+    ballooned->current_memory = domain->balloon_kib;
+    return domain_format(ballooned, flags);
 }
 
 void domain_notify(struct domain *domain, int event_id, void *body)

@@ -30,7 +30,13 @@ struct domain {
     bool incoming;    /* waits for a migration's end: clients see it paused */
     int outgoing;     /* how far its migration away is: enum outgoing of src/migrate; 0 = none */
     struct migration *migration; /* of src/migrate; NULL = none */
-    struct console *console;     /* open console streams (console.c) */
+    char migration_status[24];   /* QEMU's word in its last MIGRATION event; "" = none yet */
+    uint32_t migration_pass;     /* of its last MIGRATION_PASS event */
+    uint32_t migrate_downtime_ms;    /* largest pause that migrations may make; 0 = the default */
+    uint64_t migrate_bandwidth_mib;  /* MiB/s that migrations may use; 0 = all there is */
+    struct console *consoles;    /* open console streams (console.c) */
+    struct stats *stats;         /* what was last learned from QEMU (stats.h); NULL = nothing yet */
+    struct agent *agent;         /* the connection to the guest agent (agent.c); NULL = none */
     struct job_info *last_job;   /* of the last completed job, for domjobinfo --completed */
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "qemu/agent.h"
 #include "wire_types.h"
 
 /* What QEMU tells by itself: one row and one small function for each event. They run on the loop's stack; what has to
@@ -55,7 +56,7 @@ static void on_stop(struct domain *domain, json_t *data)
 {
     if (domain->state != DOMAIN_RUNNING)
         return;
-    int reason = take_reason(&domain->pause_reason, DOMAIN_PAUSED_UNKNOWN);
+    int reason = take_reason(&domain->pause_reason, domain->outgoing ? DOMAIN_PAUSED_MIGRATION : DOMAIN_PAUSED_UNKNOWN);
     domain_set_state(domain, DOMAIN_PAUSED, reason, DOMAIN_EVENT_SUSPENDED, suspended_detail(reason));
 }
 
@@ -63,11 +64,12 @@ static void on_resume(struct domain *domain, json_t *data)
 {
     if (domain->state == DOMAIN_RUNNING || domain->state == DOMAIN_SHUTDOWN)
         return;
-    int reason = take_reason(&domain->resume_reason, DOMAIN_RUNNING_UNPAUSED);
+    int reason = take_reason(&domain->resume_reason,
+                             domain->outgoing ? DOMAIN_RUNNING_MIGRATION_CANCELED : DOMAIN_RUNNING_UNPAUSED);
+    bool migrated = reason == DOMAIN_RUNNING_MIGRATED || reason == DOMAIN_RUNNING_MIGRATION_CANCELED;
     bool booted = reason == DOMAIN_RUNNING_BOOTED; /* its STARTED event is domain_start()'s to send */
     domain_set_state(domain, DOMAIN_RUNNING, reason, booted ? -1 : DOMAIN_EVENT_RESUMED,
-                     reason == DOMAIN_RUNNING_MIGRATED ? DOMAIN_EVENT_RESUMED_MIGRATED
-                                                       : DOMAIN_EVENT_RESUMED_UNPAUSED);
+                     migrated ? DOMAIN_EVENT_RESUMED_MIGRATED : DOMAIN_EVENT_RESUMED_UNPAUSED);
 }
 
 /* Resets a guest that stands still after its end and lets it run. */
@@ -293,6 +295,12 @@ static void on_memory_size(struct domain *domain, json_t *data)
                       .size = (uint64_t)json_integer_value(json_object_get(data, "size")) / 1024});
 }
 
+/* A program in the guest opened or closed a port: the guest agent's, or another channel's. */
+static void on_port(struct domain *domain, json_t *data)
+{
+    agent_port_changed(domain, text_of(data, "id"), json_is_true(json_object_get(data, "open")));
+}
+
 /* -- graphics ------------------------------------------------------------------------------------------------------ */
 
 static struct wire_domain_event_graphics_address graphics_address(const json_t *end)
@@ -340,14 +348,16 @@ static void on_graphics_disconnected(struct domain *domain, json_t *data)
     graphics(domain, data, DOMAIN_EVENT_GRAPHICS_DISCONNECT);
 }
 
-/* Whoever follows a migration waits for domain->changed and then asks query-migrate. */
+/* Whoever follows a migration waits for domain->changed. */
 static void on_migration(struct domain *domain, json_t *data)
 {
+    snprintf(domain->migration_status, sizeof domain->migration_status, "%s", text_of(data, "status"));
     condition_wake(&domain->changed);
 }
 
 static void on_migration_pass(struct domain *domain, json_t *data)
 {
+    domain->migration_pass = (uint32_t)json_integer_value(json_object_get(data, "pass"));
     condition_wake(&domain->changed);
     domain_notify(domain, DOMAIN_EVENT_ID_MIGRATION_ITERATION,
                   &(struct domain_event_callback_migration_iteration_event){
@@ -383,6 +393,7 @@ static const struct {
     {"VNC_CONNECTED", on_graphics_connected},
     {"VNC_DISCONNECTED", on_graphics_disconnected},
     {"VNC_INITIALIZED", on_graphics_initialized},
+    {"VSERPORT_CHANGE", on_port},
     {"WAKEUP", on_wakeup},
     {"WATCHDOG", on_watchdog},
 };

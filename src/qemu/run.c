@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qemu/domain.h"
 
+#include "qemu/agent.h"
+
 /* What is asked of a running guest and its CPUs: pause, go on, power button, reset. The changes of state are made by
  * events.c when QEMU tells of them; here is only who asked and why. */
 
@@ -34,6 +36,11 @@ int domain_resume(struct domain *domain, const char *client, struct error *err)
     if (domain->incoming)
         return error_set(err, ERR_OPERATION_INVALID,
                          "cannot resume domain '%s': its migration to this host has not ended", domain_name(domain));
+    if (domain->migration && domain->state == DOMAIN_PAUSED && domain->reason == DOMAIN_PAUSED_MIGRATION)
+        return error_set(err, ERR_OPERATION_INVALID,
+                         "cannot resume domain '%s': it is paused for its migration away, which has not ended; wait, or "
+                         "abort it (domjobabort)",
+                         domain_name(domain));
     if (domain->state == DOMAIN_RUNNING)
         return error_set(err, ERR_OPERATION_INVALID, "domain '%s' is already running", domain_name(domain));
     if (domain->state == DOMAIN_PMSUSPENDED)
@@ -56,15 +63,37 @@ static int press(struct domain *domain, const char *command, const char *operati
     return 0;
 }
 
+/* Asks the agent in the guest. 1 when it does it, 0 when the power button is to be tried, -1 when only the agent would do
+ * and it cannot. Nobody named means both, the agent first. */
+static int ask_agent(struct domain *domain, const char *mode, bool agent, bool button, const char *operation,
+                     const char *client, struct error *err)
+{
+    bool forced = agent && !button;
+    if (!forced && (button != agent || !agent_is_connected(domain) || domain->state != DOMAIN_RUNNING))
+        return 0;
+    scoped_job struct job job = {0};
+    if (begin(&job, domain, JOB_MODIFY, operation, client, err) < 0)
+        return -1;
+    if (agent_execute_silent(domain, "guest-shutdown", json_pack("{s:s}", "mode", mode), err) == 0)
+        return 1;
+    return forced ? error_wrap(err, "cannot %s domain '%s'", operation, domain_name(domain)) : 0;
+}
+
 int domain_shutdown(struct domain *domain, unsigned flags, const char *client, struct error *err)
 {
     domain->reset_on_shutdown = false;
-    return press(domain, "system_powerdown", "shut down", client, err);
+    int rc = ask_agent(domain, "powerdown", flags & DOMAIN_SHUTDOWN_GUEST_AGENT, flags & DOMAIN_SHUTDOWN_ACPI_POWER_BTN,
+                       "shut down", client, err);
+    return rc != 0 ? (rc > 0 ? 0 : -1) : press(domain, "system_powerdown", "shut down", client, err);
 }
 
-/* The power button, and when the guest has powered off it is reset instead of ended. */
+/* The agent, or the power button; after the latter the guest that has powered off is reset instead of ended. */
 int domain_reboot(struct domain *domain, unsigned flags, const char *client, struct error *err)
 {
+    int rc = ask_agent(domain, "reboot", flags & DOMAIN_REBOOT_GUEST_AGENT, flags & DOMAIN_REBOOT_ACPI_POWER_BTN,
+                       "reboot", client, err);
+    if (rc != 0)
+        return rc > 0 ? 0 : -1;
     domain->reset_on_shutdown = true;
     if (press(domain, "system_powerdown", "reboot", client, err) == 0)
         return 0;

@@ -5,8 +5,10 @@
 
 #include "base/files.h"
 #include "base/json.h"
+#include "qemu/arch.h"
 #include "qemu/cgroup.h"
 #include "qemu/command.h"
+#include "qemu/cpu_compare.h"
 #include "qemu/spawn.h"
 #include "qemu/status.h"
 
@@ -52,7 +54,13 @@ void domain_learn_chardevs(struct domain_def *live, const json_t *reply)
             json_t *entry;
             json_array_foreach (reply, n, entry) {
                 const char *pty = string_after(json_string_value(json_object_get(entry, "filename")) ?: "", "pty:");
-                if (!pty || !string_equal(id, json_string_value(json_object_get(entry, "label"))))
+                if (!string_equal(id, json_string_value(json_object_get(entry, "label"))))
+                    continue;
+                if (chardev->target_type == CHARDEV_TARGET_VIRTIO && lists[list].item == live->channels.item)
+                    chardev->target_state = json_is_true(json_object_get(entry, "frontend-open"))
+                                                ? CHANNEL_STATE_CONNECTED
+                                                : CHANNEL_STATE_DISCONNECTED;
+                if (!pty)
                     continue;
                 chardev->source.path = arena_strdup(live->arena, pty);
                 if (lists[list].item == live->consoles.item)
@@ -93,6 +101,17 @@ static void adopt(struct domain *domain, struct qemu_spawned *spawned, struct do
     fiber_start("cgroup", place, object_ref(&domain->object));
 }
 
+/* Gives mode='host-model' the name and the features that every host of this guest's life will build it from. */
+static int name_processor(struct driver *driver, struct domain_def *live, const struct qemu_caps *caps,
+                          struct error *err)
+{
+    if (!arch_is_x86(live->os.arch) || !cpu_is_host_model(live->cpu))
+        return 0;
+    enum qemu_accel accel = live->type == VIRT_TYPE_KVM ? QEMU_KVM : QEMU_TCG;
+    const struct cpu_models *models = cpu_models_get(driver->cpu_models, caps, accel, deadline_ms(PROBE_MS), err);
+    return models ? cpu_fill_host_model(live->arena, live->cpu, models, err) : -1;
+}
+
 static int launch(struct domain *domain, struct domain_def *live, const char *incoming, struct error *err)
 {
     struct driver *driver = domain->driver;
@@ -105,7 +124,8 @@ static int launch(struct domain *domain, struct domain_def *live, const char *in
         .incoming = incoming,
     };
     scoped_qemu_command struct qemu_command command = {0};
-    if (!options.caps || directory_make(options.channel_dir, 0700, err) < 0 ||
+    if (!options.caps || name_processor(driver, live, options.caps, err) < 0 ||
+        directory_make(options.channel_dir, 0700, err) < 0 ||
         qemu_command_prepare(live, &options, err) < 0 || qemu_nvram_create(live, false, err) < 0 ||
         qemu_command_build(&command, live, &options, err) < 0)
         return -1;

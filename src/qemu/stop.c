@@ -4,7 +4,10 @@
 #include <signal.h>
 
 #include "base/log.h"
+#include "qemu/agent.h"
 #include "qemu/cgroup.h"
+#include "qemu/console.h"
+#include "qemu/stats.h"
 #include "qemu/status.h"
 
 /* How a guest ends: asked to, made to, or by itself. */
@@ -57,18 +60,25 @@ void domain_exited(void *owner)
     }
     qmp_free(steal(domain->qmp));
     process_free(steal(domain->process));
+    stats_free(steal(domain->stats));
+    agent_free(steal(domain->agent));
+    consoles_close(domain);
     status_remove(domain);
     unlink(domain_monitor_path(domain, arena));
     if (domain->cgroup)
         fiber_start("cgroup", remove_cgroup, steal(domain->cgroup));
     domain->shutoff_reason = domain->pause_reason = domain->resume_reason = -1;
     domain->stopping = domain->reset_on_shutdown = domain->incoming = false;
+    domain->outgoing = 0;
+    domain->migration_status[0] = '\0';
     domain->autodestroy = NULL;
     if (!domain_active(domain))
         return; /* never became a guest: domain_launch() reports it */
     object_deactivate(&domain->object);
     domain_set_state(domain, DOMAIN_SHUTOFF, reason, DOMAIN_EVENT_STOPPED, stopped_detail(reason));
     object_forget_if_unused(&domain->object);
+    if (domain->migration && domain->driver->ended)
+        domain->driver->ended(domain);
 }
 
 static int wait_inactive(struct domain *domain, deadline until, struct error *err)

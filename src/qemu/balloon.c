@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qemu/balloon.h"
+
+#define KIB_MAX (UINT64_C(1) << 52) /* what still fits into QMP's integers as bytes */
+
+struct change {
+    uint64_t kib;
+    bool maximum;
+    unsigned period;
+};
+
+static bool has_cells(const struct domain_def *def)
+{
+    return def->cpu && def->cpu->cells.count;
+}
+
+static int change_memory(struct domain_def *def, void *context, struct error *err)
+{
+    const struct change *change = context;
+    if (!change->maximum && change->kib > def->memory)
+        return error_set(err, ERR_INVALID_ARG,
+                         "cannot set memory of domain '%s' to %llu KiB: cannot set memory higher than max memory (%llu KiB)",
+                         def->name, (unsigned long long)change->kib, (unsigned long long)def->memory);
+    if (!change->maximum) {
+        def->current_memory = change->kib;
+        return 0;
+    }
+    if (has_cells(def))
+        return error_set(err, ERR_OPERATION_FAILED,
+                         "initial memory size of domain '%s' is the sum of its NUMA cells: change those", def->name);
+    def->memory = change->kib;
+    if (def->current_memory > change->kib)
+        def->current_memory = change->kib;
+    return 0;
+}
+
+/* LIVE or CONFIG or both, where the flags leave it to the domain's state. */
+static unsigned affected(const struct domain *domain, unsigned flags)
+{
+    unsigned affect = flags & (DOMAIN_AFFECT_LIVE | DOMAIN_AFFECT_CONFIG);
+    return affect ? affect : domain_active(domain) ? DOMAIN_AFFECT_LIVE : DOMAIN_AFFECT_CONFIG;
+}
+
+/* Asks QEMU under a job. arguments are stolen in any case. */
+static int ask(struct domain *domain, const char *command, json_t *arguments, const char *client, struct error *err)
+{
+    scoped_job struct job job = {0};
+    job_asked_by(&job, client);
+    if (job_begin(&job, &domain->object, JOB_MODIFY, "change memory", err) < 0 ||
+        domain_require_active(domain, err) < 0) {
+        json_decref(arguments);
+        return -1;
+    }
+    return qmp_execute(domain->qmp, command, arguments, monitor_deadline(), err);
+}
+
+static int require_balloon(const struct domain *domain, struct error *err)
+{
+    if (domain_require_active(domain, err) < 0)
+        return -1;
+    const struct domain_def *live = domain->object.live;
+    if (live->memballoon && live->memballoon->model != MEMBALLOON_MODEL_NONE)
+        return 0;
+    return error_set(err, ERR_OPERATION_INVALID,
+                     "Unable to change memory of active domain without the balloon device and guest OS balloon driver: "
+                     "domain '%s' has no <memballoon>",
+                     domain_name(domain));
+}
+
+static int set_live(struct domain *domain, uint64_t kib, const char *client, struct error *err)
+{
+    if (require_balloon(domain, err) < 0)
+        return -1;
+    const struct domain_def *live = domain->object.live;
+    if (kib > live->memory)
+        return error_set(err, ERR_INVALID_ARG,
+                         "cannot set memory of domain '%s' to %llu KiB: cannot set memory higher than max memory (%llu KiB)",
+                         domain_name(domain), (unsigned long long)kib, (unsigned long long)live->memory);
+    json_t *arguments = json_pack("{s:I}", "value", (json_int_t)kib * 1024);
+    if (ask(domain, "balloon", arguments, client, err) < 0)
+        return error_wrap(err, "cannot change the memory of domain '%s'", domain_name(domain));
+    return 0;
+}
+
+int balloon_set(struct domain *domain, uint64_t kib, unsigned flags, const char *client, struct error *err)
+{
+    struct change change = {.kib = kib, .maximum = flags & DOMAIN_MEM_MAXIMUM};
+    unsigned affect = affected(domain, flags);
+    if (kib == 0 || kib > KIB_MAX)
+        return error_set(err, ERR_INVALID_ARG, "%llu KiB of memory cannot be: allowed are 1 to %llu",
+                         (unsigned long long)kib, (unsigned long long)KIB_MAX);
+    if (affect & DOMAIN_AFFECT_LIVE && domain_require_active(domain, err) < 0)
+        return -1;
+    if (affect & DOMAIN_AFFECT_CONFIG && !object_config(&domain->object, err))
+        return -1;
+    if (affect & DOMAIN_AFFECT_LIVE && change.maximum)
+        return error_set(err, ERR_OPERATION_INVALID,
+                         "cannot resize the maximum memory on an active domain: '%s' runs; --config changes it for the next "
+                         "start",
+                         domain_name(domain));
+    if (affect & DOMAIN_AFFECT_LIVE && set_live(domain, kib, client, err) < 0)
+        return -1;
+    if (affect & DOMAIN_AFFECT_CONFIG)
+        return domain_edit_defs(domain, DOMAIN_AFFECT_CONFIG, change_memory, &change, client, err);
+    return 0;
+}
+
+static int change_period(struct domain_def *def, void *context, struct error *err)
+{
+    const struct change *change = context;
+    if (!def->memballoon || def->memballoon->model == MEMBALLOON_MODEL_NONE)
+        return error_set(err, ERR_OPERATION_INVALID,
+                         "cannot set the period of memory statistics: domain '%s' has no <memballoon>", def->name);
+    def->memballoon->stats_period = change->period;
+    return 0;
+}
+
+int balloon_set_period(struct domain *domain, unsigned seconds, unsigned flags, const char *client, struct error *err)
+{
+    struct change change = {.period = seconds};
+    unsigned affect = affected(domain, flags);
+    if (affect & DOMAIN_AFFECT_LIVE) {
+        if (require_balloon(domain, err) < 0)
+            return -1;
+        const struct domain_def *live = domain->object.live;
+        json_t *arguments = json_pack("{s:s+, s:s, s:i}", "path", "/machine/peripheral/",
+                                      live->memballoon->info.alias ? live->memballoon->info.alias : "", "property",
+                                      "guest-stats-polling-interval", "value", (int)seconds);
+        if (ask(domain, "qom-set", arguments, client, err) < 0)
+            return error_wrap(err, "cannot set the period of memory statistics of domain '%s'", domain_name(domain));
+    }
+    return domain_edit_defs(domain, affect, change_period, &change, client, err);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "qemu/domain.h"
+#include "rpc/params.h"
+
+/* Statistics of guests. They never take a job and never wait for one. What /proc tells is read there; what only QEMU
+ * knows is asked in one short batch a guest, of all guests before the first answer is waited for. A guest that does not
+ * answer in time is told of as it was last known. */
+
+/* Counters of one layer of a disk; 0 is the image that the guest writes to, 1 its backing image, ... */
+struct layer_stats {
+    uint64_t read_requests, read_bytes, read_ns;
+    uint64_t write_requests, write_bytes, write_ns;
+    uint64_t flush_requests, flush_ns;
+    uint64_t highest_offset; /* bytes written up to, of the file below the format */
+    uint64_t capacity;       /* what the guest sees */
+    uint64_t actual;         /* what the image takes on its host */
+    uint64_t threshold;      /* of the write-threshold event; 0 = none set */
+    bool sized;              /* capacity and actual are known */
+};
+
+struct disk_stats {
+    char *alias;
+    unsigned layer_count;
+    struct layer_stats *layers;
+    bool failed, no_space; /* io-status, where the error policy stops the guest */
+};
+
+struct iothread_stats {
+    char *id; /* "iothread1" */
+    pid_t thread;
+    uint64_t poll_max_ns;
+    uint32_t poll_grow, poll_shrink;
+};
+
+/* Memory as the guest's balloon driver tells it; UNKNOWN where it does not. KiB, and counts for faults and pages. */
+enum balloon_stat {
+    BALLOON_SWAP_IN,
+    BALLOON_SWAP_OUT,
+    BALLOON_MAJOR_FAULT,
+    BALLOON_MINOR_FAULT,
+    BALLOON_UNUSED,
+    BALLOON_AVAILABLE,
+    BALLOON_USABLE,
+    BALLOON_DISK_CACHES,
+    BALLOON_HUGETLB_PGALLOC,
+    BALLOON_HUGETLB_PGFAIL,
+    BALLOON_STATS
+};
+#define STAT_UNKNOWN UINT64_MAX
+
+/* What was last learned from a guest's QEMU; lives as long as that QEMU. */
+struct stats {
+    pid_t *vcpu_threads; /* by vCPU number, 0 = not there; NULL = never learned */
+    unsigned vcpu_count;
+    struct disk_stats *disks;
+    unsigned disk_count;
+    uint64_t balloon[BALLOON_STATS];
+    uint64_t balloon_updated; /* seconds since 1970, 0 = never */
+    struct iothread_stats *iothreads;
+    unsigned iothread_count;
+    struct {
+        bool settled; /* not measuring: nothing new to learn until the next start */
+        int status;   /* DOMAIN_DIRTYRATE_* */
+        int64_t start, period, mib_per_s;
+        const char *mode;
+    } dirty_rate;
+};
+void stats_free(struct stats *stats);
+
+/* What can be asked of a QEMU. */
+enum {
+    ASK_BLOCK = 1,
+    ASK_VCPUS = 2, /* only once: threads stay */
+    ASK_BALLOON = 4,
+    ASK_IOTHREADS = 8,
+    ASK_DIRTY_RATE = 16,
+    ASK_BUSY = 0x8000, /* also of a QEMU that has not answered something yet */
+};
+/* How long a guest that is alone with its silence is waited for in bulk, and by those who ask for one. */
+enum { STATS_BULK_MS = 80, STATS_ONE_MS = 2000 };
+
+/* Asks all of them and waits until each has answered, or until none has answered any more for wait_ms. */
+void stats_refresh(struct domain **domains, size_t count, unsigned ask, unsigned wait_ms, struct arena *arena);
+/* The same for one; fails when the guest did not answer and nothing is known of it from before. The result holds until
+ * the next wait. */
+const struct stats *stats_of(struct domain *domain, unsigned ask, struct error *err);
+const struct disk_stats *stats_disk(const struct stats *stats, const char *alias);
+
+/* The groups in the bits of `groups` (DOMAIN_STATS_*; 0 = all) of many domains; params[i] is initialized here. flags:
+ * CONNECT_GET_ALL_DOMAINS_STATS_BACKING, _NOWAIT. Waits, but not for more than the slowest guest that answers. */
+void domain_stats(struct domain **domains, size_t count, unsigned groups, unsigned flags, struct arena *arena,
+                  struct params *params);
+/* All group bits there are. */
+unsigned domain_stats_groups(void);
+
+/* The memory statistics in the order of DOMAIN_MEMORY_STAT_*, at most `max`; returns how many. */
+unsigned domain_memory_stats(const struct domain *domain, const struct stats *stats, struct wire_domain_memory_stat *list,
+                             unsigned max);
