@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "qemu/command.h"
 #include "qemu/status.h"
 
 /* What changes the definitions of a domain and leaves its guest alone. */
@@ -29,20 +30,31 @@ struct domain *domain_define(struct driver *driver, const char *xml, unsigned fl
     return steal(domain);
 }
 
-/* Undefining a domain that has NVRAM needs the caller's word on what becomes of the file (as libvirt's clients expect). */
-static int check_nvram(struct domain *domain, unsigned flags, struct error *err)
+/* Where the NVRAM of a stored definition lies; NULL when it has none. Also for firmware='efi', where the definition does
+ * not say and the choice is made at each start. */
+static char *nvram_path(struct domain *domain)
 {
-    const struct domain_def *def = object_config(&domain->object, NULL);
+    const struct domain_def *config = object_config(&domain->object, NULL);
+    if (!config)
+        return NULL;
+    scoped_domain_def struct domain_def *copy = domain_edit(config);
+    qemu_firmware_select(copy, "/", domain->driver->nvram_dir, NULL);
+    return copy->os.nvram ? xstrdup(copy->os.nvram) : NULL;
+}
+
+/* Undefining a domain that has NVRAM needs the caller's word on what becomes of the file (as libvirt's clients expect). */
+static int check_nvram(const struct domain *domain, const char *nvram, unsigned flags, struct error *err)
+{
     const unsigned both = DOMAIN_UNDEFINE_NVRAM | DOMAIN_UNDEFINE_KEEP_NVRAM;
     if ((flags & both) == both)
         return error_set(err, ERR_INVALID_ARG, "cannot both keep and remove the NVRAM of domain '%s'",
                          domain_name(domain));
-    if (!def || !def->os.nvram || flags & both || access(def->os.nvram, F_OK) < 0)
+    if (!nvram || flags & both || access(nvram, F_OK) < 0)
         return 0;
     return error_set(err, ERR_OPERATION_INVALID,
                      "cannot undefine domain '%s': it has NVRAM in '%s'; say whether to remove (--nvram) or keep it "
                      "(--keep-nvram)",
-                     domain_name(domain), def->os.nvram);
+                     domain_name(domain), nvram);
 }
 
 int domain_undefine(struct domain *domain, unsigned flags, const char *client, struct error *err)
@@ -51,13 +63,10 @@ int domain_undefine(struct domain *domain, unsigned flags, const char *client, s
     job_asked_by(&job, client);
     if (job_begin(&job, &domain->object, JOB_DEFINE, "undefine", err) < 0)
         return -1;
-    if (domain->object.persistent && check_nvram(domain, flags, err) < 0)
+    scoped_free char *nvram = nvram_path(domain);
+    if (check_nvram(domain, nvram, flags, err) < 0 || object_undefine(&domain->object, err) < 0)
         return -1;
-    const struct domain_def *def = object_config(&domain->object, NULL);
-    scoped_free char *nvram = def && def->os.nvram && flags & DOMAIN_UNDEFINE_NVRAM ? xstrdup(def->os.nvram) : NULL;
-    if (object_undefine(&domain->object, err) < 0)
-        return -1;
-    if (nvram && !domain_active(domain))
+    if (nvram && flags & DOMAIN_UNDEFINE_NVRAM && !domain_active(domain))
         unlink(nvram);
     return 0;
 }
