@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/chardev.h"
 
+#include <string.h>
+
 #include "model/field.h"
 #include "model/xml.h"
 
@@ -83,9 +85,29 @@ int chardev_source_complete(struct chardev_source *source, struct parse *parse)
     return 0;
 }
 
+bool path_is_generated(const char *path)
+{
+    for (const char *at = path; at && (at = strstr(at, "/domain-"));) {
+        at += strlen("/domain-");
+        if (*at >= '0' && *at <= '9' && at[strspn(at, "0123456789")] == '-')
+            return true;
+    }
+    return false;
+}
+
+void chardev_rest(struct chardev *chardev)
+{
+    if (chardev->source.type != CHARDEV_TYPE_UNIX || !path_is_generated(chardev->source.path))
+        return;
+    chardev->source.path = NULL;
+    chardev->source.mode = CHARDEV_MODE_ABSENT;
+}
+
 static int chardev_parsed(void *part, struct parse *parse)
 {
     struct chardev *chardev = part;
+    if (parse->flags & PARSE_INACTIVE)
+        chardev_rest(chardev);
     return chardev_source_complete(&chardev->source, parse);
 }
 

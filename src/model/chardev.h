@@ -36,6 +36,9 @@ struct chardev_source {
     LIST_OF(chardev_end) ends;        /* tcp, udp: the <source> elements as written; host, ... above mirror them */
 };
 
+/* Whether the daemon made the path for one run of a guest: in a directory like "domain-1-name", as libvirt does. */
+bool path_is_generated(const char *path);
+
 /* <serial>, <parallel>, <console>, <channel>. */
 struct chardev {
     struct extra *extra;
@@ -49,3 +52,6 @@ struct chardev {
     enum chardev_model target_model;  /* serial: target/model/@name */
     struct device_info info;
 };
+
+/* Takes out a socket path that was made for one run. */
+void chardev_rest(struct chardev *chardev);

@@ -56,15 +56,36 @@ void domain_def_free(struct domain_def *def)
         arena_free(def->arena);
 }
 
+/* What was made for this run of the guest and would be in the way of the next one. */
+static void generated_remove(struct domain_def *def)
+{
+    for (uint32_t i = 0; i < def->interfaces.count; i++)
+        interface_rest(def->interfaces.item[i]);
+    for (uint32_t i = 0; i < def->channels.count; i++)
+        chardev_rest(def->channels.item[i]);
+    for (uint32_t i = 0; i < def->graphics.count; i++) {
+        struct graphics *graphics = def->graphics.item[i];
+        for (uint32_t at = 0; at < graphics->listens.count; at++)
+            if (path_is_generated(graphics->listens.item[at]->socket))
+                graphics->listens.item[at]->socket = NULL;
+        if (path_is_generated(graphics->socket))
+            graphics->socket = NULL;
+    }
+}
+
 char *domain_format(const struct domain_def *def, unsigned flags)
 {
     struct text out = {0};
     unsigned format = 0;
     scoped_domain_def struct domain_def *reduced = NULL;
-    if (flags & DOMAIN_XML_MIGRATABLE && !(flags & DOMAIN_FORMAT_STATUS)) {
+    bool rest = flags & DOMAIN_XML_INACTIVE && def->id.set, migratable = flags & DOMAIN_XML_MIGRATABLE;
+    if ((rest || migratable) && !(flags & DOMAIN_FORMAT_STATUS)) {
         def = reduced = domain_edit(def);
-        implied_remove(reduced);
-        flags |= DOMAIN_XML_SECURE;
+        if (rest)
+            generated_remove(reduced);
+        if (migratable)
+            implied_remove(reduced);
+        flags |= migratable ? DOMAIN_XML_SECURE : 0;
     }
     if (!(flags & DOMAIN_FORMAT_STATUS) && (flags & DOMAIN_XML_INACTIVE || !def->id.set))
         format |= FORMAT_INACTIVE;

@@ -113,15 +113,20 @@ static const struct field interface_fields[] = {
     FIELD_MERGE(interface, info, device_info),
 };
 
+void interface_rest(struct interface *interface)
+{
+    if (interface->target && interface->target_managed != YESNO_NO &&
+        (string_starts(interface->target, "vnet") || string_starts(interface->target, "macvtap")))
+        interface->target = NULL;
+}
+
 static int interface_parsed(void *part, struct parse *parse)
 {
     struct interface *interface = part;
     if (interface->mac.set && interface->mac.byte[0] & 1)
         return xml_error(parse, "mac/@address", "this is a multicast address; an interface needs a unicast one");
-    /* names that the daemon makes for tap devices are not kept for the next start */
-    if (parse->flags & PARSE_INACTIVE && interface->target && interface->target_managed != YESNO_NO &&
-        (string_starts(interface->target, "vnet") || string_starts(interface->target, "macvtap")))
-        interface->target = NULL;
+    if (parse->flags & PARSE_INACTIVE)
+        interface_rest(interface);
     if (interface->virtualport && string_equal(interface->virtualport->type, "openvswitch") &&
         !interface->virtualport->interfaceid) {
         unsigned char uuid[UUID_SIZE];

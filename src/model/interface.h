@@ -81,3 +81,6 @@ struct interface {
     const char *teaming_type, *teaming_persistent;
     struct device_info info;
 };
+
+/* Takes out the name of a tap device that was made for one run ("vnet0"). */
+void interface_rest(struct interface *interface);

@@ -416,6 +416,18 @@ static void first_after(const struct element *element, const struct place *place
 
 static int node_parse(struct parse *parse, const struct place *place, xmlNode *node);
 
+/* A second element of a kind that has one place only would overwrite the first. */
+static bool child_repeats(const struct child_match *match, const xmlNode *child)
+{
+    if (match->field ? match->field->kind == FIELD_KIND_LIST || match->field->kind == FIELD_KIND_FLAG : !match->group)
+        return false;
+    for (const xmlNode *before = child->prev; before; before = before->prev)
+        if (before->type == XML_ELEMENT_NODE && before->ns == child->ns &&
+            strcmp((const char *)before->name, (const char *)child->name) == 0)
+            return true;
+    return false;
+}
+
 static int child_parse(struct parse *parse, const struct place *place, xmlNode *child, const struct field **after)
 {
     struct child_match match = {0};
@@ -428,6 +440,8 @@ static int child_parse(struct parse *parse, const struct place *place, xmlNode *
         return extra_add(parse, place, *after, child, NULL);
     }
     *after = match.last;
+    if (child_repeats(&match, child))
+        return error_set(parse->err, ERR_XML_ERROR, "%s: may stand there only once", node_path(parse->arena, child));
     if (match.field && match.field->flags & LIVE && parse->flags & PARSE_INACTIVE)
         return 0;
     if (match.field && match.field->kind >= FIELD_KIND_VERBATIM)

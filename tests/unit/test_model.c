@@ -50,6 +50,7 @@ static const struct {
     {"<domain type='qemu'><name>a</name></domain>", "/domain/os/type is missing", ERR_XML_ERROR},
     {"<domain type='qemu'><name>a</name><os><type>hvm</type></os></domain>", "has no memory", ERR_XML_ERROR},
     {DOMAIN("<vcpu current='3'>2</vcpu>", ""), "wants 3 of at most 2", ERR_CONFIG_UNSUPPORTED},
+    {DOMAIN("<vcpu>1</vcpu><vcpu>2</vcpu>", ""), "/domain/vcpu[2]: may stand there only once", ERR_XML_ERROR},
     {DOMAIN("<vcpu>-1</vcpu>", ""), "/domain/vcpu: '-1' is not a number of 0 or more", ERR_XML_ERROR},
     {DOMAIN("", "<disk><driver cache='foo'/><target dev='vda'/></disk>"),
      "/domain/devices/disk/driver/@cache: 'foo' is not one of: default, none, writethrough", ERR_XML_ERROR},
@@ -160,12 +161,16 @@ static void foreign_namespaces_are_kept(void **state)
 static void secrets_and_live_state_are_shown_when_asked_for(void **state)
 {
     scoped_domain_def struct domain_def *def =
-        parse(DOMAIN("", "<serial type='pty'/><graphics type='vnc' passwd='s3cret'/>"));
+        parse(DOMAIN("", "<interface type='user'/><serial type='pty'/><channel type='unix'><target type='virtio' "
+                         "name='agent'/></channel><graphics type='vnc' passwd='s3cret'/>"));
     scoped_domain_def struct domain_def *live = domain_edit(def);
     live->id = (struct optional_i32){7, true};
     domain_assign_aliases(live);
     live->serials.item[0]->source.path = "/dev/pts/5";
     live->graphics.item[0]->port = 5901;
+    live->channels.item[0]->source.path = "/run/domain-7-demo/agent";
+    live->channels.item[0]->source.mode = CHARDEV_MODE_BIND;
+    live->interfaces.item[0]->target = "vnet3";
     domain_mirror_consoles(live);
 
     scoped_free char *plain = domain_format(live, 0), *secure = domain_format(live, DOMAIN_XML_SECURE);
@@ -174,10 +179,14 @@ static void secrets_and_live_state_are_shown_when_asked_for(void **state)
     assert_non_null(strstr(plain, "<domain type='qemu' id='7'>"));
     assert_non_null(strstr(plain, "<console type='pty' tty='/dev/pts/5'>\n      <source path='/dev/pts/5'/>"));
     assert_non_null(strstr(plain, "<graphics type='vnc' port='5901' autoport='yes'>"));
+    assert_non_null(strstr(plain, "<source mode='bind' path='/run/domain-7-demo/agent'/>"));
+    assert_non_null(strstr(plain, "<target dev='vnet3'/>"));
     assert_null(strstr(plain, "s3cret"));
     assert_non_null(strstr(secure, "passwd='s3cret'"));
     assert_null(strstr(inactive, "alias"));
     assert_null(strstr(inactive, "/dev/pts"));
+    assert_null(strstr(inactive, "/run/domain-7-demo"));
+    assert_null(strstr(inactive, "vnet3"));
     assert_non_null(strstr(inactive, "<graphics type='vnc' port='-1' autoport='yes'>"));
 
     struct error err = {0};
