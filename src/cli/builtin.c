@@ -122,8 +122,8 @@ static const struct command_option echo_options[] = {
 
 const struct command builtin_commands[] = {
     {"cd", "virsh", "change the current directory", NULL, cd_options, run_cd, COMMAND_NO_CONNECTION},
-    {"echo", "virsh", "print words", "Prints its words, quoted for a shell or XML when asked: a way to see how a line is "
-     "understood.", echo_options, run_echo, COMMAND_NO_CONNECTION},
+    {"echo", "virsh", "print words", "Prints its words, quoted for a shell or XML when asked: a way to see how a line "
+     "is understood.", echo_options, run_echo, COMMAND_NO_CONNECTION},
     {"exit", "virsh", "leave the interactive shell", NULL, NULL, run_quit, COMMAND_NO_CONNECTION},
     {"pwd", "virsh", "print the current directory", NULL, NULL, run_pwd, COMMAND_NO_CONNECTION},
     {"quit", "virsh", "leave the interactive shell", NULL, NULL, run_quit, COMMAND_NO_CONNECTION},

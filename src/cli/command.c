@@ -25,7 +25,8 @@ static const struct command *const tables[] = {
     event_commands,   monitor_commands, job_commands,      migrate_commands, relay_commands,
 };
 
-static const struct command_option output_option = {"output", OPTION_STRING, OPTION_NAMED, "how to print: table or json", NULL};
+static const struct command_option output_option = {"output", OPTION_STRING, OPTION_NAMED, "how to print: table or "
+                                                    "json", NULL};
 
 static size_t group_rank(const char *name)
 {
@@ -155,16 +156,27 @@ int option_size(const struct invocation *in, const char *name, uint64_t scale, u
         bool known = letter && (letter == letters ? unit[1] == '\0' || strlen(unit) > 3
                                                   : !unit[1] || decimal || strcasecmp(unit + 1, "iB") == 0);
         if (!known)
-            return error_set(err, ERR_INVALID_ARG, "--%s: unit '%s' in '%s' is not known; units are b, K, M, G, T, P, E "
-                             "(or KiB ...) for powers of 1024 and KB ... EB for powers of 1000", name, unit, text);
+            return error_set(err, ERR_INVALID_ARG, "--%s: unit '%s' in '%s' is not known; units are b, K, M, G, T, P, "
+                             "E (or KiB ...) for powers of 1024 and KB ... EB for powers of 1000", name, unit, text);
         factor = 1;
         for (ptrdiff_t power = letter - letters; power > 0; power--)
             factor *= decimal ? 1000 : 1024;
     }
     if (parse_u64(digit_text, 10, &number) < 0 || __builtin_mul_overflow(number, factor, &number))
-        return error_set(err, ERR_INVALID_ARG, "--%s takes a size like 512M or 1GiB below 16 EiB, not '%s'", name, text);
+        return error_set(err, ERR_INVALID_ARG, "--%s takes a size like 512M or 1GiB below 16 EiB, not '%s'", name,
+                         text);
     *bytes = number;
     return 1;
+}
+
+int command_failed(struct error *err, const char *format, ...)
+{
+    scoped_text struct text context = {0};
+    va_list args;
+    va_start(args, format);
+    text_vprintf(&context, format, args);
+    va_end(args);
+    return string_starts(err->message, text_string(&context)) ? -1 : error_wrap(err, "%s", text_string(&context));
 }
 
 int option_exclusive(const struct invocation *in, struct error *err, ...)

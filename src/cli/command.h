@@ -97,11 +97,16 @@ int option_i64(const struct invocation *in, const char *name, int64_t min, int64
                struct error *err);
 int option_u64(const struct invocation *in, const char *name, uint64_t max, uint64_t *value, struct error *err);
 int option_i32(const struct invocation *in, const char *name, int32_t min, int32_t *value, struct error *err);
-/* A size with a unit (b, k, KiB, KB, M, ...): 1024-based letters and ...iB, 1000-based ...B. Without a unit it counts in
- * `scale` bytes. The value is in bytes. */
+/* A size with a unit (b, k, KiB, KB, M, ...): 1024-based letters and ...iB, 1000-based ...B. Without a unit it counts
+ * in `scale` bytes. The value is in bytes. */
 int option_size(const struct invocation *in, const char *name, uint64_t scale, uint64_t *bytes, struct error *err);
 /* ERR_INVALID_ARG when two of the named options (ends with NULL) were given together. */
 int option_exclusive(const struct invocation *in, struct error *err, ...) __attribute__((sentinel));
+
+/* error_wrap(), unless the message begins with these very words already: Godwit's daemon words its errors completely,
+ * libvirtd leaves the object out. Returns -1. */
+int command_failed(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#define command_failed_null(...) (command_failed(__VA_ARGS__), NULL)
 
 /* The tables, one in each file of commands; each ends with name NULL. */
 extern const struct command builtin_commands[], help_commands[], complete_commands[], connection_commands[],

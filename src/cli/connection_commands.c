@@ -11,7 +11,7 @@ static int run_connect(struct invocation *in, struct error *err)
     bool readonly = option_given(in, "readonly");
     struct connection *connection = connection_open(uri ? uri : shell->uri, readonly, shell->keepalive, err);
     if (!connection)
-        return error_wrap(err, "cannot connect to '%s'", uri ? uri : shell->uri);
+        return command_failed(err, "cannot connect to '%s'", uri ? uri : shell->uri);
     connection_close(steal(shell->connection));
     shell->connection = connection;
     shell->readonly = readonly;
@@ -30,7 +30,7 @@ static int run_hostname(struct invocation *in, struct error *err)
 {
     struct connect_get_hostname_ret ret;
     if (remote_connect_get_hostname(shell_client(in), in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot ask the daemon for its host name");
+        return command_failed(err, "cannot ask the daemon for its host name");
     puts(ret.hostname);
     return 0;
 }
@@ -50,7 +50,7 @@ static int run_version(struct invocation *in, struct error *err)
     if (remote_connect_get_type(shell_client(in), in->arena, &type, err) < 0 ||
         remote_connect_get_version(shell_client(in), in->arena, &version, err) < 0 ||
         remote_connect_get_lib_version(shell_client(in), in->arena, &library, err) < 0)
-        return error_wrap(err, "cannot ask the daemon for its versions");
+        return command_failed(err, "cannot ask the daemon for its versions");
     struct record *record = record_new(in->arena);
     const char *api = version_text(in->arena, library.lib_ver), *hypervisor = version_text(in->arena, version.hv_ver);
     record_text(record, "client", "Client", "godwit " GODWIT_VERSION);

@@ -7,8 +7,8 @@
 
 #include "cli/terminal.h"
 
-/* Two fibers: this one carries the guest's output to stdout, the other one the keys to the guest. Whichever sees the end
- * first wakes the other. */
+/* Two fibers: this one carries the guest's output to stdout, the other one the keys to the guest. Whichever sees the
+ * end first wakes the other. */
 struct console {
     struct stream *stream;
     int input;
@@ -108,7 +108,7 @@ int console_run(struct invocation *in, const struct wire_domain *dom, const char
         return error_set(err, ERR_OPERATION_INVALID, "a console needs a terminal or a pipe as standard input");
     struct domain_open_console_args args = {.dom = *dom, .dev_name = device, .flags = flags};
     if (remote_domain_open_console(shell_client(in), &args, &console.stream, err) < 0)
-        return error_wrap(err, "cannot open the console of domain '%s'", dom->name);
+        return command_failed(err, "cannot open the console of domain '%s'", dom->name);
     struct raw_terminal raw = {0};
     int result = isatty(STDIN_FILENO) ? raw_terminal_begin(&raw, err) : 0;
     if (result == 0) { /* raw before the greeting: whoever waits for that may type at once */

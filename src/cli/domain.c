@@ -58,7 +58,7 @@ int domain_find_word(struct invocation *in, const char *word, unsigned keys, str
             return 0;
         if (found.code && found.code != ERR_NO_DOMAIN) {
             *err = found; /* the question failed, which says nothing about the domain */
-            return error_wrap(err, "cannot look up the domain '%s'", word);
+            return command_failed(err, "cannot look up the domain '%s'", word);
         }
     }
     return error_set(err, ERR_NO_DOMAIN, "there is no domain '%s' on '%s'; 'list --all' shows those that are", word,
@@ -120,7 +120,7 @@ const char *domain_xml(struct invocation *in, const struct wire_domain *dom, uns
     struct domain_get_xml_desc_args args = {.dom = *dom, .flags = flags};
     struct domain_get_xml_desc_ret ret;
     if (remote_domain_get_xml_desc(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_null_wrap(err, "cannot read the XML of domain '%s'", dom->name);
+        return command_failed_null(err, "cannot read the XML of domain '%s'", dom->name);
     return ret.xml;
 }
 

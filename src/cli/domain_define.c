@@ -15,7 +15,7 @@ static int run_define(struct invocation *in, struct error *err)
     if (option_given(in, "validate"))
         args.flags |= DOMAIN_DEFINE_VALIDATE;
     if (remote_domain_define_xml_flags(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot define a domain from '%s'", file);
+        return command_failed(err, "cannot define a domain from '%s'", file);
     output_note(in, "Domain '%s' defined from %s\n", ret.dom.name, file);
     return 0;
 }
@@ -41,7 +41,7 @@ static int run_undefine(struct invocation *in, struct error *err)
     for (size_t i = 0; i < COUNT(rows); i++)
         args.flags |= option_given(in, rows[i].option) ? rows[i].flag : 0;
     if (remote_domain_undefine_flags(shell_client(in), &args, err) < 0)
-        return error_wrap(err, "cannot undefine domain '%s'", args.dom.name);
+        return command_failed(err, "cannot undefine domain '%s'", args.dom.name);
     output_note(in, "Domain '%s' has been undefined\n", args.dom.name);
     return 0;
 }
@@ -52,7 +52,7 @@ static int run_autostart(struct invocation *in, struct error *err)
     if (domain_get(in, &args.dom, err) < 0)
         return -1;
     if (remote_domain_set_autostart(shell_client(in), &args, err) < 0)
-        return error_wrap(err, "cannot change the autostart of domain '%s'", args.dom.name);
+        return command_failed(err, "cannot change the autostart of domain '%s'", args.dom.name);
     output_note(in, args.autostart ? "Domain '%s' marked as autostarted\n" : "Domain '%s' unmarked as autostarted\n",
                 args.dom.name);
     return 0;
@@ -65,7 +65,7 @@ static int run_domrename(struct invocation *in, struct error *err)
     if (domain_find(in, "domain", DOMAIN_BY_NAME | DOMAIN_BY_UUID, &args.dom, err) < 0)
         return -1;
     if (remote_domain_rename(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot rename domain '%s' to '%s'", args.dom.name, args.new_name);
+        return command_failed(err, "cannot rename domain '%s' to '%s'", args.dom.name, args.new_name);
     output_note(in, "Domain successfully renamed\n");
     return 0;
 }
@@ -77,10 +77,11 @@ static int run_edit(struct invocation *in, struct error *err)
     if (domain_get(in, &dom, err) < 0)
         return -1;
     const char *before = domain_xml(in, &dom, DOMAIN_XML_INACTIVE | DOMAIN_XML_SECURE, err), *text = before;
-    struct domain_define_xml_flags_args args = {.flags = option_given(in, "skip-validate") ? 0 : DOMAIN_DEFINE_VALIDATE};
+    struct domain_define_xml_flags_args args = {0};
     struct domain_define_xml_flags_ret ret;
     if (!before)
         return -1;
+    args.flags = option_given(in, "skip-validate") ? 0 : DOMAIN_DEFINE_VALIDATE;
     for (;;) {
         bool unchanged;
         args.xml = terminal_edit(in->arena, text, ".xml", &unchanged, err);
@@ -94,15 +95,15 @@ static int run_edit(struct invocation *in, struct error *err)
         if (!now)
             return -1;
         if (strcmp(now, before) != 0)
-            return error_set(err, ERR_OPERATION_FAILED, "domain '%s' was changed by somebody else meanwhile; nothing is "
-                             "saved", dom.name);
+            return error_set(err, ERR_OPERATION_FAILED, "domain '%s' was changed by somebody else meanwhile; nothing "
+                             "is saved", dom.name);
         if (remote_domain_define_xml_flags(shell_client(in), &args, in->arena, &ret, err) == 0)
             break;
         output_error(in->shell, err);
-        char answer = isatty(STDIN_FILENO) ? terminal_ask("Edit again (y), give up (n), or save without validation (i)?",
-                                                          "yni") : 'n';
+        static const char question[] = "Edit again (y), give up (n), or save without validation (i)?";
+        char answer = isatty(STDIN_FILENO) ? terminal_ask(question, "yni") : 'n';
         if (answer != 'y' && answer != 'i')
-            return error_wrap(err, "domain '%s' is not changed", dom.name);
+            return command_failed(err, "domain '%s' is not changed", dom.name);
         if (answer == 'i')
             args.flags = 0;
         text = args.xml;

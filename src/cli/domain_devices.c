@@ -161,7 +161,7 @@ static int run_domblkinfo(struct invocation *in, struct error *err)
     if (option_given(in, "all"))
         return blkinfo_all(in, &args.dom, err);
     if (remote_domain_get_block_info(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the size of '%s' of domain '%s'", args.path, args.dom.name);
+        return command_failed(err, "cannot read the size of '%s' of domain '%s'", args.path, args.dom.name);
     struct record *record = record_new(in->arena);
     record_add(record, "capacity", "Capacity", size_text(in, ret.capacity), json_integer((json_int_t)ret.capacity));
     record_add(record, "allocation", "Allocation", size_text(in, ret.allocation),
@@ -197,7 +197,8 @@ static int run_domblkstat(struct invocation *in, struct error *err)
     int result = remote_domain_block_stats_flags(shell_client(in), &args, in->arena, &ret, err);
     args.nparams = result == 0 ? ret.nparams : 0;
     if (result < 0 || remote_domain_block_stats_flags(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the statistics of the disk '%s' of domain '%s'", args.path, args.dom.name);
+        return command_failed(err, "cannot read the statistics of the disk '%s' of domain '%s'", args.path,
+                              args.dom.name);
     struct record *record = record_new(in->arena);
     if (option_given(in, "human") && *args.path)
         output_note(in, "Device: %s\n", args.path);
@@ -230,7 +231,8 @@ static const char *interface_name(struct invocation *in, const struct wire_domai
     for (char *c = lower; *c; c++)
         *c = *c >= 'A' && *c <= 'F' ? *c + 32 : *c;
     const char *name = document_string(in->arena, document, NULL,
-                                       arena_printf(in->arena, "/domain/devices/interface[mac/@address='%s']/target/@dev",
+                                       arena_printf(in->arena,
+                                                    "/domain/devices/interface[mac/@address='%s']/target/@dev",
                                                     lower));
     if (!name)
         error_set(err, ERR_INVALID_ARG, "domain '%s' has no interface with the MAC address %s that has a device on the "
@@ -248,7 +250,7 @@ static int run_domifstat(struct invocation *in, struct error *err)
     if (!args.device)
         return -1;
     if (remote_domain_interface_stats(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the statistics of the interface '%s' of domain '%s'", args.device,
+        return command_failed(err, "cannot read the statistics of the interface '%s' of domain '%s'", args.device,
                           args.dom.name);
     const struct {
         const char *name;

@@ -18,7 +18,7 @@ static int run_inject_nmi(struct invocation *in, struct error *err)
     if (domain_get(in, &args.dom, err) < 0)
         return -1;
     if (remote_domain_inject_nmi(shell_client(in), &args, err) < 0)
-        return error_wrap(err, "cannot inject an NMI into domain '%s'", args.dom.name);
+        return command_failed(err, "cannot inject an NMI into domain '%s'", args.dom.name);
     return 0;
 }
 
@@ -36,7 +36,8 @@ static int run_send_key(struct invocation *in, struct error *err)
     if (option_u64(in, "holdtime", UINT32_MAX, &holdtime, err) < 0)
         return -1;
     if (in->rest_count > COUNT(codes))
-        return error_set(err, ERR_INVALID_ARG, "send-key takes at most %zu keys, not %zu", COUNT(codes), in->rest_count);
+        return error_set(err, ERR_INVALID_ARG, "send-key takes at most %zu keys, not %zu", COUNT(codes),
+                         in->rest_count);
     for (size_t i = 0; i < in->rest_count; i++)
         if (keycode_parse(set, in->rest[i], &codes[args.keycodes_count++], err) < 0)
             return -1;
@@ -45,7 +46,7 @@ static int run_send_key(struct invocation *in, struct error *err)
     if (domain_get(in, &args.dom, err) < 0)
         return -1;
     if (remote_domain_send_key(shell_client(in), &args, err) < 0)
-        return error_wrap(err, "cannot send keys to domain '%s'", args.dom.name);
+        return command_failed(err, "cannot send keys to domain '%s'", args.dom.name);
     return 0;
 }
 
@@ -99,7 +100,7 @@ static int run_screenshot(struct invocation *in, struct error *err)
     args.screen = (uint32_t)screen;
     struct stream *stream = NULL;
     if (remote_domain_screenshot(shell_client(in), &args, in->arena, &ret, &stream, err) < 0)
-        return error_wrap(err, "cannot take a screenshot of domain '%s'", args.dom.name);
+        return command_failed(err, "cannot take a screenshot of domain '%s'", args.dom.name);
     const char *file = option_text(in, "file");
     if (!file)
         file = picture_name(in, &args.dom, ret.mime);
@@ -109,7 +110,7 @@ static int run_screenshot(struct invocation *in, struct error *err)
     if (result < 0) {
         if (fd >= 0)
             unlink(file);
-        return error_wrap(err, "no screenshot of domain '%s'", args.dom.name);
+        return command_failed(err, "no screenshot of domain '%s'", args.dom.name);
     }
     output_note(in, "Screenshot saved to %s, with type of %s\n", file, ret.mime ? ret.mime : "unknown");
     return 0;
@@ -195,7 +196,8 @@ static int run_vncdisplay(struct invocation *in, struct error *err)
         return -1;
     int32_t port = 0;
     const char *listen = document_string(in->arena, document, NULL, "/domain/devices/graphics[@type='vnc']/@listen");
-    parse_i32(document_string(in->arena, document, NULL, "/domain/devices/graphics[@type='vnc']/@port") ?: "0", 10, &port);
+    parse_i32(document_string(in->arena, document, NULL, "/domain/devices/graphics[@type='vnc']/@port") ?: "0", 10,
+              &port);
     if (port < 5900)
         return error_set(err, ERR_OPERATION_INVALID, "domain '%s' has no VNC display that listens on a port", dom.name);
     bool everywhere = !listen || strcmp(listen, "0.0.0.0") == 0;

@@ -41,7 +41,7 @@ static int run_domstate(struct invocation *in, struct error *err)
     if (domain_get(in, &args.dom, err) < 0)
         return -1;
     if (remote_domain_get_state(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the state of domain '%s'", args.dom.name);
+        return command_failed(err, "cannot read the state of domain '%s'", args.dom.name);
     if (output_is_json(in))
         output_json(json_pack("{s:s, s:s}", "state", domain_state_word(ret.state), "reason",
                               domain_reason_word(ret.state, ret.reason)));
@@ -67,7 +67,7 @@ static int run_domcontrol(struct invocation *in, struct error *err)
     if (domain_get(in, &args.dom, err) < 0)
         return -1;
     if (remote_domain_get_control_info(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read how domain '%s' can be controlled", args.dom.name);
+        return command_failed(err, "cannot read how domain '%s' can be controlled", args.dom.name);
     const char *state = ret.state < COUNT(states) ? states[ret.state] : "unknown";
     const char *detail = ret.details < COUNT(details) ? details[ret.details] : "unknown";
     double seconds = (double)ret.state_time / 1000;
@@ -151,7 +151,7 @@ static int run_dominfo(struct invocation *in, struct error *err)
     os_args.dom = args.dom;
     if (remote_domain_get_info(shell_client(in), &args, in->arena, &info, err) < 0 ||
         remote_domain_get_os_type(shell_client(in), &os_args, in->arena, &os, err) < 0)
-        return error_wrap(err, "cannot read what domain '%s' is", args.dom.name);
+        return command_failed(err, "cannot read what domain '%s' is", args.dom.name);
     char uuid[UUID_STRING_SIZE];
     uuid_format(args.dom.uuid, uuid);
     struct record *record = record_new(in->arena);
@@ -192,12 +192,12 @@ static int run_domtime(struct invocation *in, struct error *err)
             set.seconds = time(NULL);
         set.flags = option_given(in, "sync") ? DOMAIN_TIME_SYNC : 0;
         if (remote_domain_set_time(shell_client(in), &set, err) < 0)
-            return error_wrap(err, "cannot set the time of domain '%s'", set.dom.name);
+            return command_failed(err, "cannot set the time of domain '%s'", set.dom.name);
         return 0;
     }
     get.dom = set.dom;
     if (remote_domain_get_time(shell_client(in), &get, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the time of domain '%s'", get.dom.name);
+        return command_failed(err, "cannot read the time of domain '%s'", get.dom.name);
     if (output_is_json(in)) {
         output_json(json_pack("{s:I, s:I}", "seconds", (json_int_t)ret.seconds, "nanoseconds",
                               (json_int_t)ret.nseconds));

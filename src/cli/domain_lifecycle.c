@@ -57,7 +57,7 @@ static int attach_console(struct invocation *in, const struct wire_domain *dom, 
     struct error local = {0};
     if (console_run(in, dom, NULL, 0, &local) < 0) {
         *err = local;
-        return error_wrap(err, "domain '%s' was started, but", dom->name);
+        return command_failed(err, "domain '%s' was started, but", dom->name);
     }
     return 0;
 }
@@ -84,7 +84,7 @@ static int run_start(struct invocation *in, struct error *err)
         dom = result == 0 ? ret.dom : dom;
     }
     if (result < 0)
-        return error_wrap(err, "cannot start domain '%s'", dom.name);
+        return command_failed(err, "cannot start domain '%s'", dom.name);
     output_note(in, "Domain '%s' started\n", dom.name);
     return attach_console(in, &dom, err);
 }
@@ -115,7 +115,7 @@ static int run_create(struct invocation *in, struct error *err)
             dom = ret.dom;
     }
     if (result < 0)
-        return error_wrap(err, "cannot create a domain from '%s'", file);
+        return command_failed(err, "cannot create a domain from '%s'", file);
     output_note(in, "Domain '%s' created from %s\n", dom.name, file);
     return attach_console(in, &dom, err);
 }
@@ -128,7 +128,7 @@ static int run_destroy(struct invocation *in, struct error *err)
     if (domain_get(in, &args.dom, err) < 0)
         return -1;
     if (remote_domain_destroy_flags(shell_client(in), &args, err) < 0)
-        return error_wrap(err, "cannot destroy domain '%s'", args.dom.name);
+        return command_failed(err, "cannot destroy domain '%s'", args.dom.name);
     output_note(in, "Domain '%s' destroyed\n", args.dom.name);
     return 0;
 }
@@ -156,7 +156,7 @@ static int run_shutdown(struct invocation *in, struct error *err)
     if (shutdown_mode(in, &args.flags, err) < 0 || domain_get(in, &args.dom, err) < 0)
         return -1;
     if (remote_domain_shutdown_flags(shell_client(in), &args, err) < 0)
-        return error_wrap(err, "cannot ask domain '%s' to shut down", args.dom.name);
+        return command_failed(err, "cannot shut down domain '%s'", args.dom.name);
     output_note(in, "Domain '%s' is being shutdown\n", args.dom.name);
     return 0;
 }
@@ -167,7 +167,7 @@ static int run_reboot(struct invocation *in, struct error *err)
     if (shutdown_mode(in, &args.flags, err) < 0 || domain_get(in, &args.dom, err) < 0)
         return -1;
     if (remote_domain_reboot(shell_client(in), &args, err) < 0)
-        return error_wrap(err, "cannot ask domain '%s' to reboot", args.dom.name);
+        return command_failed(err, "cannot reboot domain '%s'", args.dom.name);
     output_note(in, "Domain '%s' is being rebooted\n", args.dom.name);
     return 0;
 }
@@ -178,7 +178,7 @@ static int run_reset(struct invocation *in, struct error *err)
     if (domain_get(in, &args.dom, err) < 0)
         return -1;
     if (remote_domain_reset(shell_client(in), &args, err) < 0)
-        return error_wrap(err, "cannot reset domain '%s'", args.dom.name);
+        return command_failed(err, "cannot reset domain '%s'", args.dom.name);
     output_note(in, "Domain '%s' was reset\n", args.dom.name);
     return 0;
 }
@@ -189,7 +189,7 @@ static int run_suspend(struct invocation *in, struct error *err)
     if (domain_get(in, &args.dom, err) < 0)
         return -1;
     if (remote_domain_suspend(shell_client(in), &args, err) < 0)
-        return error_wrap(err, "cannot suspend domain '%s'", args.dom.name);
+        return command_failed(err, "cannot suspend domain '%s'", args.dom.name);
     output_note(in, "Domain '%s' suspended\n", args.dom.name);
     return 0;
 }
@@ -200,7 +200,7 @@ static int run_resume(struct invocation *in, struct error *err)
     if (domain_get(in, &args.dom, err) < 0)
         return -1;
     if (remote_domain_resume(shell_client(in), &args, err) < 0)
-        return error_wrap(err, "cannot resume domain '%s'", args.dom.name);
+        return command_failed(err, "cannot resume domain '%s'", args.dom.name);
     output_note(in, "Domain '%s' resumed\n", args.dom.name);
     return 0;
 }
@@ -249,17 +249,18 @@ static const struct command_option paused_options[] = {
 };
 
 const struct command lifecycle_commands[] = {
-    {"create", "domain", "create a domain from an XML file", "Starts a domain that has no definition: it is gone when it "
-     "stops.", create_options, run_create},
-    {"destroy", "domain", "stop a domain at once", "Stops a domain as if its plug were pulled. Its definition and disks "
-     "stay.", destroy_options, run_destroy},
+    {"create", "domain", "create a domain from an XML file", "Starts a domain that has no definition: it is gone when "
+     "it stops.", create_options, run_create},
+    {"destroy", "domain", "stop a domain at once", "Stops a domain as if its plug were pulled. Its definition and "
+     "disks stay.", destroy_options, run_destroy},
     {"reboot", "domain", "ask a domain to reboot", NULL, mode_options, run_reboot},
     {"reset", "domain", "reset a domain", "Resets a running domain as its reset button would.", active_options,
      run_reset},
     {"resume", "domain", "let a suspended domain run on", NULL, paused_options, run_resume},
     {"shutdown", "domain", "ask a domain to shut down", "Returns when the guest has been asked, not when it is off.",
      mode_options, run_shutdown},
-    {"start", "domain", "start a defined domain", "Starts it from its managed saved state if there is one, else boots it.",
+    {"start", "domain", "start a defined domain", "Starts it from its managed saved state if there is one, else boots "
+     "it.",
      start_options, run_start},
     {"suspend", "domain", "stop a domain's processors", "Its memory stays; resume lets it run on.", active_options,
      run_suspend},

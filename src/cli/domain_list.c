@@ -100,9 +100,10 @@ static int print_table(struct invocation *in, const struct wire_domain *domains,
             if (local.code == ERR_NO_DOMAIN)
                 continue; /* gone since the list was made */
             *err = local;
-            return error_wrap(err, "cannot read the state of domain '%s'", domains[i].name);
+            return command_failed(err, "cannot read the state of domain '%s'", domains[i].name);
         }
-        bool saved = ret.state == DOMAIN_SHUTOFF && option_given(in, "managed-save") && has_managed_save(in, &domains[i]);
+        bool saved = ret.state == DOMAIN_SHUTOFF && option_given(in, "managed-save") &&
+                     has_managed_save(in, &domains[i]);
         char uuid[UUID_STRING_SIZE];
         uuid_format(domains[i].uuid, uuid);
         table_row(table, domains[i].id < 0 ? NULL : arena_printf(in->arena, "%d", domains[i].id), domains[i].name,
@@ -121,7 +122,7 @@ static int run_list(struct invocation *in, struct error *err)
     struct connect_list_all_domains_args args = {.need_results = 1, .flags = list_flags(in)};
     struct connect_list_all_domains_ret ret;
     if (remote_connect_list_all_domains(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot list the domains");
+        return command_failed(err, "cannot list the domains");
     if (ret.domains_count)
         qsort(ret.domains, ret.domains_count, sizeof *ret.domains, compare_domains);
     if (!words || output_is_json(in))

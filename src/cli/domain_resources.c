@@ -15,14 +15,24 @@ static int size_kib(struct invocation *in, uint64_t *kib, struct error *err)
     return 0;
 }
 
+/* Without --config, --live and --current the older calls are made: they are for the running domain (the definition, for
+ * the maximum of memory) and refuse to do anything else. */
+static bool affect_given(const struct invocation *in)
+{
+    return option_given(in, "config") || option_given(in, "live") || option_given(in, "current");
+}
+
 static int run_setmem(struct invocation *in, struct error *err)
 {
     struct domain_set_memory_flags_args args;
     if (domain_affect(in, &args.flags, err) < 0 || size_kib(in, &args.memory, err) < 0 ||
         domain_get(in, &args.dom, err) < 0)
         return -1;
-    if (remote_domain_set_memory_flags(shell_client(in), &args, err) < 0)
-        return error_wrap(err, "cannot change the memory of domain '%s'", args.dom.name);
+    struct domain_set_memory_args old = {.dom = args.dom, .memory = args.memory};
+    int result = affect_given(in) ? remote_domain_set_memory_flags(shell_client(in), &args, err)
+                                  : remote_domain_set_memory(shell_client(in), &old, err);
+    if (result < 0)
+        return command_failed(err, "cannot change the memory of domain '%s'", args.dom.name);
     return 0;
 }
 
@@ -33,8 +43,11 @@ static int run_setmaxmem(struct invocation *in, struct error *err)
         domain_get(in, &args.dom, err) < 0)
         return -1;
     args.flags |= DOMAIN_MEM_MAXIMUM;
-    if (remote_domain_set_memory_flags(shell_client(in), &args, err) < 0)
-        return error_wrap(err, "cannot change the largest memory of domain '%s'", args.dom.name);
+    struct domain_set_max_memory_args old = {.dom = args.dom, .memory = args.memory};
+    int result = affect_given(in) ? remote_domain_set_memory_flags(shell_client(in), &args, err)
+                                  : remote_domain_set_max_memory(shell_client(in), &old, err);
+    if (result < 0)
+        return command_failed(err, "cannot change the largest memory of domain '%s'", args.dom.name);
     return 0;
 }
 
@@ -56,8 +69,11 @@ static int run_setvcpus(struct invocation *in, struct error *err)
                   (option_given(in, "hotpluggable") ? DOMAIN_VCPU_HOTPLUGGABLE : 0);
     if (domain_get(in, &args.dom, err) < 0)
         return -1;
-    if (remote_domain_set_vcpus_flags(shell_client(in), &args, err) < 0)
-        return error_wrap(err, "cannot change the number of virtual processors of domain '%s'", args.dom.name);
+    struct domain_set_vcpus_args old = {.dom = args.dom, .nvcpus = args.nvcpus};
+    int result = affect_given(in) || args.flags ? remote_domain_set_vcpus_flags(shell_client(in), &args, err)
+                                                : remote_domain_set_vcpus(shell_client(in), &old, err);
+    if (result < 0)
+        return command_failed(err, "cannot change the number of virtual processors of domain '%s'", args.dom.name);
     return 0;
 }
 
@@ -67,7 +83,7 @@ static int read_count(struct invocation *in, const struct wire_domain *dom, unsi
     struct domain_get_vcpus_flags_args args = {.dom = *dom, .flags = flags};
     struct domain_get_vcpus_flags_ret ret;
     if (remote_domain_get_vcpus_flags(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the number of virtual processors of domain '%s'", dom->name);
+        return command_failed(err, "cannot read the number of virtual processors of domain '%s'", dom->name);
     *count = ret.num;
     return 0;
 }
@@ -111,7 +127,8 @@ static int run_vcpucount(struct invocation *in, struct error *err)
     if (!option_given(in, "maximum") && !option_given(in, "active") && !option_given(in, "guest") && !flags &&
         !option_given(in, "current"))
         return print_all_counts(in, &dom);
-    flags |= (option_given(in, "maximum") ? DOMAIN_VCPU_MAXIMUM : 0) | (option_given(in, "guest") ? DOMAIN_VCPU_GUEST : 0);
+    flags |= (option_given(in, "maximum") ? DOMAIN_VCPU_MAXIMUM : 0) |
+             (option_given(in, "guest") ? DOMAIN_VCPU_GUEST : 0);
     int count;
     if (read_count(in, &dom, flags, &count, err) < 0)
         return -1;
@@ -167,7 +184,7 @@ static int run_vcpuinfo(struct invocation *in, struct error *err)
     if (domain_get(in, &dom, err) < 0)
         return -1;
     if (read_vcpus(in, &dom, &list, err) < 0)
-        return error_wrap(err, "cannot read the virtual processors of domain '%s'", dom.name);
+        return command_failed(err, "cannot read the virtual processors of domain '%s'", dom.name);
     json_t *rows = json_array();
     for (int i = 0; i < list.count; i++) {
         const struct wire_vcpu_info *info = list.info ? &list.info[i] : NULL;

@@ -64,7 +64,7 @@ static int run_domstats(struct invocation *in, struct error *err)
     if (in->rest_count && stats_domains(in, &args, err) < 0)
         return -1;
     if (remote_connect_get_all_domain_stats(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the statistics");
+        return command_failed(err, "cannot read the statistics");
     json_t *rows = json_array();
     for (uint32_t i = 0; i < ret.ret_stats_count; i++) {
         const struct wire_domain_stats_record *record = &ret.ret_stats[i];
@@ -91,7 +91,7 @@ static int set_period(struct invocation *in, const struct wire_domain *dom, int3
     if (domain_affect(in, &args.flags, err) < 0)
         return -1;
     if (remote_domain_set_memory_stats_period(shell_client(in), &args, err) < 0)
-        return error_wrap(err, "cannot set how often the balloon of domain '%s' is asked", dom->name);
+        return command_failed(err, "cannot set how often the balloon of domain '%s' is asked", dom->name);
     return 0;
 }
 
@@ -115,7 +115,7 @@ static int run_dommemstat(struct invocation *in, struct error *err)
     if (given)
         return given < 0 ? -1 : set_period(in, &args.dom, period, err);
     if (remote_domain_memory_stats(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the memory statistics of domain '%s'", args.dom.name);
+        return command_failed(err, "cannot read the memory statistics of domain '%s'", args.dom.name);
     struct record *record = record_new(in->arena);
     for (uint32_t i = 0; i < ret.stats_count; i++) {
         int tag = ret.stats[i].tag;
@@ -169,7 +169,8 @@ static const struct command_option dommemstat_options[] = {
 const struct command stats_commands[] = {
     {"dommemstat", "monitor", "memory statistics of a domain", NULL, dommemstat_options, run_dommemstat,
      COMMAND_LISTING},
-    {"domstats", "monitor", "statistics of many domains at once", "Without group options: every group the daemon knows.",
+    {"domstats", "monitor", "statistics of many domains at once", "Without group options: every group the daemon "
+     "knows.",
      domstats_options, run_domstats, COMMAND_LISTING},
     {0},
 };

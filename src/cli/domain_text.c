@@ -50,7 +50,7 @@ static int run_desc(struct invocation *in, struct error *err)
     if (!wanted || option_given(in, "edit")) {
         const char *now = wanted ? wanted : read_metadata(in, &dom, type, NULL, flags, err);
         if (!now && err->code != ERR_NO_DOMAIN_METADATA)
-            return error_wrap(err, "cannot read the %s of domain '%s'", what, dom.name);
+            return command_failed(err, "cannot read the %s of domain '%s'", what, dom.name);
         if (!option_given(in, "edit")) {
             if (now && *now)
                 fputs(now, stdout);
@@ -70,7 +70,7 @@ static int run_desc(struct invocation *in, struct error *err)
         wanted = without_line_end(in->arena, edited);
     }
     if (write_metadata(in, &dom, type, wanted, NULL, NULL, flags, err) < 0)
-        return error_wrap(err, "cannot set the %s of domain '%s'", what, dom.name);
+        return command_failed(err, "cannot set the %s of domain '%s'", what, dom.name);
     output_note(in, "Domain %s updated successfully", what);
     return 0;
 }
@@ -80,7 +80,7 @@ static int edit_metadata(struct invocation *in, const struct wire_domain *dom, c
 {
     const char *now = read_metadata(in, dom, DOMAIN_METADATA_ELEMENT, uri, flags, err);
     if (!now && err->code != ERR_NO_DOMAIN_METADATA)
-        return error_wrap(err, "cannot read the metadata of domain '%s'", dom->name);
+        return command_failed(err, "cannot read the metadata of domain '%s'", dom->name);
     bool unchanged;
     const char *edited = terminal_edit(in->arena, now ? now : "", ".xml", &unchanged, err);
     if (!edited)
@@ -90,7 +90,7 @@ static int edit_metadata(struct invocation *in, const struct wire_domain *dom, c
         return 0;
     }
     if (write_metadata(in, dom, DOMAIN_METADATA_ELEMENT, edited, key, uri, flags, err) < 0)
-        return error_wrap(err, "cannot set the metadata of domain '%s'", dom->name);
+        return command_failed(err, "cannot set the metadata of domain '%s'", dom->name);
     output_note(in, "Metadata modified\n");
     return 0;
 }
@@ -110,13 +110,13 @@ static int run_metadata(struct invocation *in, struct error *err)
         return edit_metadata(in, &dom, uri, key, flags, err);
     if (set || option_given(in, "remove")) {
         if (write_metadata(in, &dom, DOMAIN_METADATA_ELEMENT, set, set ? key : NULL, uri, flags, err) < 0)
-            return error_wrap(err, "cannot change the metadata of domain '%s'", dom.name);
+            return command_failed(err, "cannot change the metadata of domain '%s'", dom.name);
         output_note(in, set ? "Metadata modified\n" : "Metadata removed\n");
         return 0;
     }
     const char *text = read_metadata(in, &dom, DOMAIN_METADATA_ELEMENT, uri, flags, err);
     if (!text)
-        return error_wrap(err, "cannot read the metadata '%s' of domain '%s'", uri, dom.name);
+        return command_failed(err, "cannot read the metadata '%s' of domain '%s'", uri, dom.name);
     puts(text);
     return 0;
 }
@@ -146,8 +146,8 @@ static const struct command_option metadata_options[] = {
 };
 
 const struct command text_commands[] = {
-    {"desc", "domain", "show or set the description or title of a domain", "Without a text it shows, with one it sets; an "
-     "empty text removes.", desc_options, run_desc},
+    {"desc", "domain", "show or set the description or title of a domain", "Without a text it shows, with one it "
+     "sets; an empty text removes.", desc_options, run_desc},
     {"metadata", "domain", "show or set an element of a domain's metadata", NULL, metadata_options, run_metadata},
     {0},
 };

@@ -16,7 +16,8 @@ static int print_xpath(struct invocation *in, const char *xml, const char *expre
         return error_set(err, ERR_INVALID_ARG, "'%s' is no XPath expression", expression);
     int result = 0;
     if (found->type != XPATH_NODESET) {
-        result = error_set(err, ERR_INVALID_ARG, "the expression '%s' finds a value, not parts of the document", expression);
+        result = error_set(err, ERR_INVALID_ARG, "the expression '%s' finds a value, not parts of the document",
+                           expression);
     } else {
         if (wrap)
             puts("<nodes>");

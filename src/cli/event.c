@@ -96,7 +96,7 @@ static int register_kind(struct invocation *in, const struct event_kind *kind, s
     struct connect_domain_event_callback_register_any_args args = {.event_id = kind->id, .dom = dom};
     struct connect_domain_event_callback_register_any_ret ret;
     if (remote_connect_domain_event_callback_register_any(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot ask for the event '%s'", kind->name);
+        return command_failed(err, "cannot ask for the event '%s'", kind->name);
     *id = ret.callback_id;
     return 0;
 }

@@ -31,7 +31,8 @@ static const char *const *const lifecycle_details[] = {
 };
 
 static const char *const io_actions[] = {"none", "pause", "report", NULL};
-static const char *const job_types[] = {"Unknown job", "Block Pull", "Block Copy", "Block Commit", "Active Block Commit",
+static const char *const job_types[] = {"Unknown job", "Block Pull", "Block Copy", "Block Commit", "Active Block "
+                                        "Commit",
                                         "Backup", NULL};
 static const char *const job_states[] = {"completed", "failed", "canceled", "ready", NULL};
 static const char *const watchdog_actions[] = {"none", "pause", "reset", "poweroff", "shutdown", "debug", "inject-nmi",

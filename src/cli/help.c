@@ -137,17 +137,18 @@ static void man_options(void)
 static const char *const man_before[][2] = {
     {"NAME", "godwit - command line of the Godwit virtualization daemon"},
     {"SYNOPSIS", "godwit [OPTION]... ['COMMAND; COMMAND...'] | godwit [OPTION]... COMMAND [WORD]..."},
-    {"DESCRIPTION", "godwit manages virtual machines through any daemon that speaks libvirt's wire protocol. Its grammar "
-     "is that of virsh. With one argument it runs the commands in it, separated by semicolons; with several they are the "
-     "words of one command; with none it is an interactive shell. A command's words go to its options in the order in "
-     "which its synopsis names them, or to the option that is named before them. A domain is given by name, id or UUID."},
+    {"DESCRIPTION", "godwit manages virtual machines through any daemon that speaks libvirt's wire protocol. Its "
+     "grammar is that of virsh. With one argument it runs the commands in it, separated by semicolons; with several "
+     "they are the words of one command; with none it is an interactive shell. A command's words go to its options in "
+     "the order in which its synopsis names them, or to the option that is named before them. A domain is given by "
+     "name, id or UUID."},
 };
 
 static const char *const man_after[][2] = {
     {"CONNECTION URIS", "DRIVER[+TRANSPORT]://[USER@][HOST][:PORT]/PATH[?NAME=VALUE&...], for example qemu:///system, "
-     "qemu+ssh://root@host/system, qemu+tcp://host/system, qemu+unix:///system?socket=/path. Parameters: socket (path of "
-     "the unix socket), mode (auto, legacy, direct), name (what the daemon is told instead), and for ssh command, "
-     "keyfile, netcat, no_tty, no_verify, proxy (auto, native, netcat)."},
+     "qemu+ssh://root@host/system, qemu+tcp://host/system, qemu+unix:///system?socket=/path. Parameters: socket (path "
+     "of the unix socket), mode (auto, legacy, direct), name (what the daemon is told instead), and for ssh "
+     "command, keyfile, netcat, no_tty, no_verify, proxy (auto, native, netcat)."},
     {"ENVIRONMENT", "GODWIT_DEFAULT_URI, VIRSH_DEFAULT_CONNECT_URI, LIBVIRT_DEFAULT_URI: the connection when -c is not "
      "given, the first that is set; else qemu:///system. VISUAL, EDITOR: the editor of edit, desc and metadata. "
      "VIRSH_HISTSIZE: lines of history."},
@@ -220,7 +221,7 @@ static const struct command_option help_options[] = {
 };
 
 const struct command help_commands[] = {
-    {"help", "virsh", "explain commands", "Without a word lists all commands by group; with one explains that command or "
-     "lists that group.", help_options, run_help, COMMAND_NO_CONNECTION},
+    {"help", "virsh", "explain commands", "Without a word lists all commands by group; with one explains that command "
+     "or lists that group.", help_options, run_help, COMMAND_NO_CONNECTION},
     {0},
 };

@@ -10,7 +10,7 @@ static int run_capabilities(struct invocation *in, struct error *err)
 {
     struct connect_get_capabilities_ret ret;
     if (remote_connect_get_capabilities(shell_client(in), in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the capabilities");
+        return command_failed(err, "cannot read the capabilities");
     puts(ret.capabilities);
     return 0;
 }
@@ -23,7 +23,7 @@ static int run_domcapabilities(struct invocation *in, struct error *err)
     };
     struct connect_get_domain_capabilities_ret ret;
     if (remote_connect_get_domain_capabilities(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the domain capabilities");
+        return command_failed(err, "cannot read the domain capabilities");
     puts(ret.capabilities);
     return 0;
 }
@@ -33,7 +33,7 @@ static int run_sysinfo(struct invocation *in, struct error *err)
     struct connect_get_sysinfo_args args = {0};
     struct connect_get_sysinfo_ret ret;
     if (remote_connect_get_sysinfo(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the system information");
+        return command_failed(err, "cannot read the system information");
     fputs(ret.sysinfo, stdout);
     return 0;
 }
@@ -55,7 +55,7 @@ static int run_maxvcpus(struct invocation *in, struct error *err)
         return 0;
     }
     if (remote_connect_get_max_vcpus(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the largest number of virtual processors");
+        return command_failed(err, "cannot read the largest number of virtual processors");
     printf("%d\n", ret.max_vcpus);
     return 0;
 }
@@ -64,7 +64,7 @@ static int run_nodeinfo(struct invocation *in, struct error *err)
 {
     struct node_get_info_ret ret;
     if (remote_node_get_info(shell_client(in), in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read what the host is");
+        return command_failed(err, "cannot read what the host is");
     struct record *record = record_new(in->arena);
     record_text(record, "cpu_model", "CPU model", arena_strndup(in->arena, (const char *)ret.model, sizeof ret.model));
     record_signed(record, "cpus", "CPU(s)", ret.cpus, NULL);
@@ -83,7 +83,7 @@ static int run_nodecpumap(struct invocation *in, struct error *err)
     struct node_get_cpu_map_args args = {.need_map = 1, .need_online = 1};
     struct node_get_cpu_map_ret ret;
     if (remote_node_get_cpu_map(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the map of processors");
+        return command_failed(err, "cannot read the map of processors");
     struct record *record = record_new(in->arena);
     const char *ranges = bitmap_ranges(in->arena, ret.cpumap, ret.cpumap_length, ret.ret);
     const char *map = option_given(in, "pretty") ? ranges
@@ -99,10 +99,10 @@ static int read_cpu_stats(struct invocation *in, int cpu, struct node_get_cpu_st
 {
     struct node_get_cpu_stats_args args = {.cpu_num = cpu};
     if (remote_node_get_cpu_stats(shell_client(in), &args, in->arena, ret, err) < 0)
-        return error_wrap(err, "cannot read the processors' statistics");
+        return command_failed(err, "cannot read the processors' statistics");
     args.nparams = ret->nparams;
     if (remote_node_get_cpu_stats(shell_client(in), &args, in->arena, ret, err) < 0)
-        return error_wrap(err, "cannot read the processors' statistics");
+        return command_failed(err, "cannot read the processors' statistics");
     return 0;
 }
 

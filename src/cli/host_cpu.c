@@ -18,7 +18,8 @@ static int read_cpus(struct invocation *in, const char *file, const char **cpus,
     if (string_starts(xml, "<?xml") && strstr(xml, "?>"))
         body = strstr(xml, "?>") + 2;
     scoped_document struct document *document =
-        document_parse(arena_printf(in->arena, "<files>%s</files>", body), arena_printf(in->arena, "the file '%s'", file),
+        document_parse(arena_printf(in->arena, "<files>%s</files>", body), arena_printf(in->arena, "the file '%s'",
+                                                                                        file),
                        err);
     if (!document)
         return -1;
@@ -68,7 +69,7 @@ static int run_cpu_compare(struct invocation *in, struct error *err)
     struct connect_compare_cpu_args args = {.xml = cpus[0], .flags = compare_flags(in)};
     struct connect_compare_cpu_ret ret;
     if (remote_connect_compare_cpu(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot compare the CPU of '%s' with the host's", file);
+        return command_failed(err, "cannot compare the CPU of '%s' with the host's", file);
     return report_comparison(in, ret.result, "the host CPU", file, err);
 }
 
@@ -84,7 +85,7 @@ static int run_hypervisor_cpu_compare(struct invocation *in, struct error *err)
     };
     struct connect_compare_hypervisor_cpu_ret ret;
     if (remote_connect_compare_hypervisor_cpu(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot compare the CPU of '%s' with the hypervisor's", file);
+        return command_failed(err, "cannot compare the CPU of '%s' with the hypervisor's", file);
     return report_comparison(in, ret.result, "the CPU provided by hypervisor on the host", file, err);
 }
 
@@ -102,7 +103,7 @@ static int run_cpu_baseline(struct invocation *in, struct error *err)
     if (read_cpus(in, option_text(in, "file"), cpus, &args.xml_cpus_count, err) < 0)
         return -1;
     if (remote_connect_baseline_cpu(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot compute a CPU that all hosts have");
+        return command_failed(err, "cannot compute a CPU that all hosts have");
     fputs(ret.cpu, stdout);
     return 0;
 }
@@ -127,7 +128,7 @@ static int run_hypervisor_cpu_baseline(struct invocation *in, struct error *err)
         return -1;
     }
     if (remote_connect_baseline_hypervisor_cpu(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot compute a CPU that the hypervisor has");
+        return command_failed(err, "cannot compute a CPU that the hypervisor has");
     fputs(ret.cpu, stdout);
     return 0;
 }
@@ -138,7 +139,7 @@ static int run_cpu_models(struct invocation *in, struct error *err)
     struct connect_get_cpu_model_names_args args = {.arch = option_text(in, "arch"), .need_results = 1};
     struct connect_get_cpu_model_names_ret ret;
     if (remote_connect_get_cpu_model_names(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot list the CPU models of '%s'", args.arch);
+        return command_failed(err, "cannot list the CPU models of '%s'", args.arch);
     struct table *table = table_new(in->arena, columns, COUNT(columns));
     for (uint32_t i = 0; i < ret.models_count; i++) {
         table_row(table, ret.models[i]);

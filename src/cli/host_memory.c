@@ -14,7 +14,7 @@ static int read_topology(struct invocation *in, struct document **document, stru
 {
     struct connect_get_capabilities_ret ret;
     if (remote_connect_get_capabilities(shell_client(in), in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the capabilities");
+        return command_failed(err, "cannot read the capabilities");
     *document = document_parse(ret.capabilities, "the capabilities", err);
     return *document ? 0 : -1;
 }
@@ -26,10 +26,10 @@ static int run_nodememstats(struct invocation *in, struct error *err)
     if (option_i32(in, "cell", 0, &args.cell_num, err) < 0)
         return -1;
     if (remote_node_get_memory_stats(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the memory statistics");
+        return command_failed(err, "cannot read the memory statistics");
     args.nparams = ret.nparams;
     if (remote_node_get_memory_stats(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the memory statistics");
+        return command_failed(err, "cannot read the memory statistics");
     struct record *record = record_new(in->arena);
     for (uint32_t i = 0; i < ret.params_count; i++)
         record_add(record, arena_printf(in->arena, "%s_kib", ret.params[i].field),
@@ -45,7 +45,7 @@ static int cell_free(struct invocation *in, int32_t cell, uint64_t *bytes, struc
     struct node_get_cells_free_memory_args args = {.start_cell = cell, .maxcells = 1};
     struct node_get_cells_free_memory_ret ret;
     if (remote_node_get_cells_free_memory(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the free memory of cell %d", cell);
+        return command_failed(err, "cannot read the free memory of cell %d", cell);
     if (ret.cells_count != 1)
         return error_set(err, ERR_INVALID_ARG, "there is no NUMA cell %d", cell);
     *bytes = ret.cells[0];
@@ -104,7 +104,7 @@ static int run_freecell(struct invocation *in, struct error *err)
     } else {
         struct node_get_free_memory_ret ret;
         if (remote_node_get_free_memory(shell_client(in), in->arena, &ret, err) < 0)
-            return error_wrap(err, "cannot read the free memory");
+            return command_failed(err, "cannot read the free memory");
         bytes = ret.free_mem;
     }
     struct record *record = record_new(in->arena);
@@ -120,7 +120,7 @@ static int print_free_pages(struct invocation *in, json_t *rows, int32_t cell, c
                                             .cell_count = 1};
     struct node_get_free_pages_ret ret;
     if (remote_node_get_free_pages(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the free pages of cell %d", cell);
+        return command_failed(err, "cannot read the free pages of cell %d", cell);
     bool headings = option_given(in, "all") && !output_is_json(in);
     if (headings)
         printf("Node %d:\n", cell);
@@ -144,7 +144,8 @@ static int freepages_all(struct invocation *in, json_t *rows, struct error *err)
     char **cells = document_strings(in->arena, document, "/capabilities/host/topology/cells/cell/@id", &cell_count);
     for (size_t i = 0; i < cell_count; i++) {
         char **words = document_strings(in->arena, document,
-                                        arena_printf(in->arena, "/capabilities/host/topology/cells/cell[@id='%s']/pages/"
+                                        arena_printf(in->arena,
+                                                     "/capabilities/host/topology/cells/cell[@id='%s']/pages/"
                                                      "@size", cells[i]), &size_count);
         uint32_t *sizes = arena_new_array(in->arena, size_count + 1, uint32_t), count = 0;
         int32_t cell;
@@ -201,16 +202,16 @@ static int run_node_memory_tune(struct invocation *in, struct error *err)
     if (params.count) {
         struct node_set_memory_parameters_args args = {.params_count = params.count, .params = params.items};
         if (remote_node_set_memory_parameters(shell_client(in), &args, err) < 0)
-            return error_wrap(err, "cannot change the host's memory parameters");
+            return command_failed(err, "cannot change the host's memory parameters");
         return 0;
     }
     struct node_get_memory_parameters_args args = {0};
     struct node_get_memory_parameters_ret ret;
     if (remote_node_get_memory_parameters(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the host's memory parameters");
+        return command_failed(err, "cannot read the host's memory parameters");
     args.nparams = ret.nparams;
     if (remote_node_get_memory_parameters(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the host's memory parameters");
+        return command_failed(err, "cannot read the host's memory parameters");
     struct record *record = record_new(in->arena);
     if (!output_is_json(in))
         printf("Shared memory:\n");

@@ -123,7 +123,7 @@ static int run_domjobinfo(struct invocation *in, struct error *err)
     if (result < 0 && err->code == ERR_NO_SUPPORT && !args.flags)
         result = old_job_info(in, &args.dom, &stats, err);
     if (result < 0)
-        return error_wrap(err, "cannot read the job of domain '%s'", args.dom.name);
+        return command_failed(err, "cannot read the job of domain '%s'", args.dom.name);
     const char *type = stats.type >= 0 && (size_t)stats.type < COUNT(job_types) ? job_types[stats.type] : "Unknown";
     if (option_given(in, "rawstats") && !output_is_json(in)) {
         printf("Job type: %d\n\n", stats.type);
@@ -138,7 +138,8 @@ static int run_domjobinfo(struct invocation *in, struct error *err)
                  stats.type == DOMAIN_JOB_COMPLETED || (stats.type != DOMAIN_JOB_NONE && option_given(in, "anystats"));
     if (shown && params_get_i32(stats.params, stats.params_count, DOMAIN_JOB_OPERATION, &operation, NULL) > 0)
         record_text(record, "operation", "Operation",
-                    operation >= 0 && (size_t)operation < COUNT(job_operations) ? job_operations[operation] : "Unknown");
+                    operation >= 0 && (size_t)operation < COUNT(job_operations) ? job_operations[operation]
+                        : "Unknown");
     if (shown)
         add_fields(in, record, &stats);
     record_print(record, in, 18);
@@ -158,7 +159,7 @@ static int run_domjobabort(struct invocation *in, struct error *err)
         struct domain_abort_job_args args = {.dom = dom};
         result = remote_domain_abort_job(shell_client(in), &args, err);
     }
-    return result < 0 ? error_wrap(err, "cannot abort the job of domain '%s'", dom.name) : 0;
+    return result < 0 ? command_failed(err, "cannot abort the job of domain '%s'", dom.name) : 0;
 }
 
 static int run_setmaxdowntime(struct invocation *in, struct error *err)
@@ -171,7 +172,7 @@ static int run_setmaxdowntime(struct invocation *in, struct error *err)
     if (domain_get(in, &args.dom, err) < 0)
         return -1;
     if (remote_domain_migrate_set_max_downtime(shell_client(in), &args, err) < 0)
-        return error_wrap(err, "cannot set the migration downtime of domain '%s'", args.dom.name);
+        return command_failed(err, "cannot set the migration downtime of domain '%s'", args.dom.name);
     return 0;
 }
 
@@ -182,7 +183,7 @@ static int run_getmaxdowntime(struct invocation *in, struct error *err)
     if (domain_get(in, &args.dom, err) < 0)
         return -1;
     if (remote_domain_migrate_get_max_downtime(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the migration downtime of domain '%s'", args.dom.name);
+        return command_failed(err, "cannot read the migration downtime of domain '%s'", args.dom.name);
     printf("%" PRIu64 "\n", ret.downtime);
     return 0;
 }
@@ -195,7 +196,7 @@ static int run_setspeed(struct invocation *in, struct error *err)
     if (option_u64(in, "bandwidth", INT64_MAX, &args.bandwidth, err) < 0 || domain_get(in, &args.dom, err) < 0)
         return -1;
     if (remote_domain_migrate_set_max_speed(shell_client(in), &args, err) < 0)
-        return error_wrap(err, "cannot set the migration bandwidth of domain '%s'", args.dom.name);
+        return command_failed(err, "cannot set the migration bandwidth of domain '%s'", args.dom.name);
     return 0;
 }
 
@@ -208,7 +209,7 @@ static int run_getspeed(struct invocation *in, struct error *err)
     if (domain_get(in, &args.dom, err) < 0)
         return -1;
     if (remote_domain_migrate_get_max_speed(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the migration bandwidth of domain '%s'", args.dom.name);
+        return command_failed(err, "cannot read the migration bandwidth of domain '%s'", args.dom.name);
     printf("%" PRIu64 "\n", ret.bandwidth);
     return 0;
 }
@@ -219,7 +220,7 @@ static int run_postcopy(struct invocation *in, struct error *err)
     if (domain_get(in, &args.dom, err) < 0)
         return -1;
     if (remote_domain_migrate_start_post_copy(shell_client(in), &args, err) < 0)
-        return error_wrap(err, "cannot switch the migration of domain '%s' to post-copy", args.dom.name);
+        return command_failed(err, "cannot switch the migration of domain '%s' to post-copy", args.dom.name);
     return 0;
 }
 
@@ -232,10 +233,10 @@ static int run_compcache(struct invocation *in, struct error *err)
     if (given < 0 || domain_get(in, &set.dom, err) < 0)
         return -1;
     if (given && remote_domain_migrate_set_compression_cache(shell_client(in), &set, err) < 0)
-        return error_wrap(err, "cannot set the compression cache of domain '%s'", set.dom.name);
+        return command_failed(err, "cannot set the compression cache of domain '%s'", set.dom.name);
     get.dom = set.dom;
     if (remote_domain_migrate_get_compression_cache(shell_client(in), &get, in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the compression cache of domain '%s'", get.dom.name);
+        return command_failed(err, "cannot read the compression cache of domain '%s'", get.dom.name);
     const char *unit;
     double size = human_size(ret.cache_size, &unit);
     printf("Compression cache: %.3f %s\n", size, unit);
@@ -292,8 +293,8 @@ const struct command job_commands[] = {
     {"migrate-getmaxdowntime", "domain", "show for how long a migration may stop the guest", NULL, active_options,
      run_getmaxdowntime},
     {"migrate-getspeed", "domain", "show the bandwidth that a migration may use", NULL, getspeed_options, run_getspeed},
-    {"migrate-postcopy", "domain", "switch a running migration to post-copy", "The migration must have been started with "
-     "--postcopy.", active_options, run_postcopy},
+    {"migrate-postcopy", "domain", "switch a running migration to post-copy", "The migration must have been started "
+     "with --postcopy.", active_options, run_postcopy},
     {"migrate-setmaxdowntime", "domain", "set for how long a migration may stop the guest", NULL, downtime_options,
      run_setmaxdowntime},
     {"migrate-setspeed", "domain", "set the bandwidth that a migration may use", NULL, setspeed_options, run_setspeed},

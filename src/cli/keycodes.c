@@ -6,7 +6,8 @@
 
 #include "base/text.h"
 
-const char *const keycode_sets[] = {"linux", "xt", "atset1", "atset2", "atset3", "os_x", "xt_kbd", "usb", "win32", "qnum",
+const char *const keycode_sets[] = {"linux", "xt", "atset1", "atset2", "atset3", "os_x", "xt_kbd", "usb", "win32",
+                                    "qnum",
                                     NULL};
 
 #define KEY(name) {"KEY_" #name, KEY_##name}

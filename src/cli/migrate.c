@@ -113,7 +113,8 @@ static int check_options(struct invocation *in, struct error *err)
         {"persistent-xml", "persistent", NULL},
         {"copy-storage-synchronous-writes", "copy-storage-all", "copy-storage-inc"},
     };
-    if (option_exclusive(in, err, "live", "offline", NULL) < 0 || option_exclusive(in, err, "p2p", "direct", NULL) < 0 ||
+    if (option_exclusive(in, err, "live", "offline", NULL) < 0 || option_exclusive(in, err, "p2p", "direct", NULL) < 0
+        ||
         option_exclusive(in, err, "timeout-suspend", "timeout-postcopy", NULL) < 0 ||
         option_exclusive(in, err, "copy-storage-all", "copy-storage-inc", NULL) < 0)
         return -1;
@@ -222,7 +223,7 @@ static int32_t listen_iterations(struct migration_watch *watch, struct listener 
     struct connect_domain_event_callback_register_any_ret ret;
     connection_listen(source, listener);
     if (remote_connect_domain_event_callback_register_any(source->client, &args, watch->in->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot hear how the migration goes on");
+        return command_failed(err, "cannot hear how the migration goes on");
     return ret.callback_id;
 }
 
@@ -302,18 +303,18 @@ static int run_migrate(struct invocation *in, struct error *err)
     } else {
         destination = connection_open(uri, false, in->shell->keepalive, err);
         if (!destination)
-            return error_wrap(err, "cannot connect to the destination '%s'", uri);
+            return command_failed(err, "cannot connect to the destination '%s'", uri);
         migration.destination = destination;
     }
     if (watched_run(in, &migration, err) < 0)
-        return error_wrap(err, "domain '%s' was not migrated", migration.dom.name);
+        return command_failed(err, "domain '%s' was not migrated", migration.dom.name);
     return 0;
 }
 
 static const struct command_option migrate_options[] = {
     DOMAIN_OPTION,
-    {"desturi", OPTION_STRING, OPTION_REQUIRED, "URI of the destination's daemon, as this client (with --p2p: the source) "
-     "reaches it"},
+    {"desturi", OPTION_STRING, OPTION_REQUIRED, "URI of the destination's daemon, as this client (with --p2p: the "
+     "source) reaches it"},
     {"live", OPTION_BOOL, 0, "let the guest run meanwhile"},
     {"offline", OPTION_BOOL, 0, "move the definition of a domain that does not run"},
     {"p2p", OPTION_BOOL, 0, "the source's daemon talks to the destination's"},
@@ -324,7 +325,8 @@ static const struct command_option migrate_options[] = {
     {"suspend", OPTION_BOOL, 0, "leave the guest paused on the destination"},
     {"copy-storage-all", OPTION_BOOL, 0, "copy the disks too"},
     {"copy-storage-inc", OPTION_BOOL, 0, "copy the disks' top layers; their backing files are on both sides"},
-    {"copy-storage-synchronous-writes", OPTION_BOOL, 0, "hold guest writes until the copy has them, so that it converges"},
+    {"copy-storage-synchronous-writes", OPTION_BOOL, 0, "hold guest writes until the copy has them, so that it "
+     "converges"},
     {"change-protection", OPTION_BOOL, 0, "refuse changes of the domain meanwhile"},
     {"unsafe", OPTION_BOOL, 0, "do it even where data may get lost"},
     {"verbose", OPTION_BOOL, 0, "show the progress"},
@@ -366,7 +368,7 @@ static const struct command_option migrate_options[] = {
 };
 
 const struct command migrate_commands[] = {
-    {"migrate", "domain", "move a domain to another host", "With --live while it runs. Ctrl-C aborts: the guest then goes on "
-     "where it was.", migrate_options, run_migrate},
+    {"migrate", "domain", "move a domain to another host", "With --live while it runs. Ctrl-C aborts: the guest then "
+     "goes on where it was.", migrate_options, run_migrate},
     {0},
 };

@@ -80,7 +80,7 @@ static int keep_paused(struct phases *phases, struct error *err)
     struct domain_get_state_args args = {.dom = phases->migration->dom};
     struct domain_get_state_ret ret;
     if (remote_domain_get_state(phases->migration->source->client, &args, phases->migration->arena, &ret, err) < 0)
-        return error_wrap(err, "cannot read the state of the domain");
+        return command_failed(err, "cannot read the state of the domain");
     if (ret.state == DOMAIN_PAUSED)
         phases->migration->flags |= MIGRATE_PAUSED;
     return 0;
@@ -209,7 +209,7 @@ static int after_begin(struct phases *phases, struct error *err)
 {
     struct error later = {0};
     if (keep_paused(phases, err) < 0 || phase_prepare(phases, err) < 0) {
-        error_wrap(err, "the destination cannot take the domain");
+        command_failed(err, "the destination cannot take the domain");
         phases->cookie = (struct cookie){0};
         if (phases->protection) /* begin made the source hold the domain */
             phase_confirm(phases, true, &later);
@@ -221,17 +221,17 @@ static int after_begin(struct phases *phases, struct error *err)
         error_set(err, ERR_INTERNAL_ERROR, "the destination named no address for the guest's state; give --migrateuri");
     } else if (!offline && phase_perform(phases, err) < 0) {
         performed = false;
-        error_wrap(err, "the source could not send the domain");
+        command_failed(err, "the source could not send the domain");
     }
     bool source_knows = !performed && phases->uri; /* perform itself put the source right */
     if (!performed)
         phases->cookie = (struct cookie){0};
     bool finished = phase_finish(phases, !performed, performed ? err : &later) == 0;
     if (performed && !finished)
-        error_wrap(err, "the destination could not finish the migration");
+        command_failed(err, "the destination could not finish the migration");
     bool arrived = performed && finished;
     if (!source_knows && phase_confirm(phases, !arrived, arrived ? err : &later) < 0 && arrived)
-        return error_wrap(err, "the domain runs on the destination, but the source could not let go of it");
+        return command_failed(err, "the domain runs on the destination, but the source could not let go of it");
     return arrived ? 0 : -1;
 }
 
@@ -273,7 +273,8 @@ static int run_by_source(struct migration *migration, struct error *err)
     if (connection_supports(source, FEATURE_PARAMS))
         return remote_domain_migrate_perform3_params(source->client, &args, migration->arena, &ret, err);
     struct domain_migrate_perform3_args old = {
-        .dom = migration->dom, .xmlin = param_string(migration, MIGRATE_PARAM_DEST_XML), .dconnuri = migration->peer_uri,
+        .dom = migration->dom, .xmlin = param_string(migration, MIGRATE_PARAM_DEST_XML),
+            .dconnuri = migration->peer_uri,
         .uri = param_string(migration, MIGRATE_PARAM_URI), .flags = migration->flags,
         .dname = param_string(migration, MIGRATE_PARAM_DEST_NAME), .resource = param_bandwidth(migration),
     };
@@ -292,6 +293,6 @@ int migration_run(struct migration *migration, struct error *err)
         connection_supports(migration->source, FEATURE_CHANGE_PROTECTION))
         phases.protection = MIGRATE_CHANGE_PROTECTION;
     if (phase_begin(&phases, err) < 0)
-        return error_wrap(err, "the source cannot begin");
+        return command_failed(err, "the source cannot begin");
     return after_begin(&phases, err);
 }

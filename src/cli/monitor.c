@@ -68,13 +68,14 @@ static int run_monitor_command(struct invocation *in, struct error *err)
     if (option_given(in, "hmp")) {
         args.flags |= DOMAIN_QEMU_MONITOR_COMMAND_HMP;
         if (option_given(in, "pretty") || option_given(in, "return-value"))
-            return error_set(err, ERR_INVALID_ARG, "--hmp answers with text: --pretty and --return-value make no sense");
+            return error_set(err, ERR_INVALID_ARG, "--hmp answers with text: --pretty and --return-value make no "
+                             "sense");
     }
     args.cmd = option_given(in, "hmp") ? join_rest(in, 0) : qmp_command(in, err);
     if (!args.cmd || domain_get(in, &args.dom, err) < 0)
         return -1;
     if (remote_qemu_domain_monitor_command(shell_client(in), &args, in->arena, &ret, err) < 0)
-        return error_wrap(err, "QEMU of domain '%s' did not do '%s'", args.dom.name, args.cmd);
+        return command_failed(err, "QEMU of domain '%s' did not do '%s'", args.dom.name, args.cmd);
     return print_answer(in, ret.result, err);
 }
 
@@ -148,7 +149,7 @@ static int run_monitor_event(struct invocation *in, struct error *err)
     connection_listen(in->shell->connection, &listener);
     int result = remote_qemu_connect_domain_monitor_event_register(shell_client(in), &args, in->arena, &ret, err);
     if (result < 0) {
-        error_wrap(err, "cannot ask for QEMU's events");
+        command_failed(err, "cannot ask for QEMU's events");
     } else {
         result = event_wait(in, &watch.changed, &watch.done, timeout_s, err);
         struct qemu_connect_domain_monitor_event_deregister_args end = {.callback_id = ret.callback_id};
@@ -183,8 +184,8 @@ static const struct command_option monitor_event_options[] = {
 };
 
 const struct command monitor_commands[] = {
-    {"qemu-monitor-command", "domain", "give a command to the QEMU of a domain", "What it changes behind the daemon's back "
-     "is your responsibility.", monitor_command_options, run_monitor_command},
+    {"qemu-monitor-command", "domain", "give a command to the QEMU of a domain", "What it changes behind the daemon's "
+     "back is your responsibility.", monitor_command_options, run_monitor_command},
     {"qemu-monitor-event", "domain", "wait for events of QEMU itself", NULL, monitor_event_options, run_monitor_event,
      COMMAND_LISTING},
     {0},

@@ -7,8 +7,8 @@
 
 #include "cli/shell.h"
 
-/* The far end of qemu+ssh:// on hosts without nc: joins stdin and stdout with the daemon's socket. It has nothing else to
- * do, so it may block. */
+/* The far end of qemu+ssh:// on hosts without nc: joins stdin and stdout with the daemon's socket. It has nothing else
+ * to do, so it may block. */
 
 static int write_all(int fd, const char *data, size_t length, struct error *err)
 {

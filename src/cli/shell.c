@@ -46,7 +46,7 @@ int shell_connect(struct shell *shell, struct error *err)
     if (shell->connection)
         return 0;
     shell->connection = connection_open(shell->uri, shell->readonly, shell->keepalive, err);
-    return shell->connection ? 0 : error_wrap(err, "cannot connect to '%s'", shell->uri);
+    return shell->connection ? 0 : command_failed(err, "cannot connect to '%s'", shell->uri);
 }
 
 static int run_one(struct invocation *in)

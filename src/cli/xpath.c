@@ -7,7 +7,8 @@
 
 struct document *document_parse(const char *text, const char *what, struct error *err)
 {
-    xmlDoc *xml = xmlReadMemory(text, (int)strlen(text), NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOBLANKS | XML_PARSE_NOERROR |
+    xmlDoc *xml = xmlReadMemory(text, (int)strlen(text), NULL, NULL,
+                                XML_PARSE_NONET | XML_PARSE_NOBLANKS | XML_PARSE_NOERROR |
                                 XML_PARSE_NOWARNING);
     if (!xml) {
         const xmlError *fault = xmlGetLastError();
