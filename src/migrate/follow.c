@@ -12,7 +12,22 @@ enum {
     CANCEL_MS = 30000, /* for QEMU to give up; it waits for its threads */
     ASK_MS = 2000,
     FRESH_NS = 50000000, /* figures younger than this are good enough for another asker */
+    FIRST_LIMIT_MS = 20,
 };
+
+/* QEMU stops the guest as soon as what is left fits into the downtime limit, even when one more pass would take no longer
+ * and leave a tenth of it. So the limit starts small and is doubled, up to what the user allows, each time that a pass has
+ * not shrunk what is left by a quarter. */
+uint32_t migration_downtime_most(const struct domain *domain)
+{
+    return domain->migrate_downtime_ms ? domain->migrate_downtime_ms : MIGRATE_DOWNTIME_DEFAULT_MS;
+}
+
+uint32_t migration_downtime_first(const struct domain *domain)
+{
+    uint32_t most = migration_downtime_most(domain);
+    return most < FIRST_LIMIT_MS ? most : FIRST_LIMIT_MS;
+}
 
 void migration_ask(struct migration *migration, uint64_t timeout_ms)
 {
@@ -50,6 +65,8 @@ struct watch_state {
     bool cancelled;           /* migrate_cancel was sent */
     deadline cancel_until;
     uint64_t look_at_ns, moved_ns, processed;
+    uint32_t pass;
+    uint64_t left; /* bytes at the beginning of that pass; 0 = not known */
 };
 
 static void note_stop(struct migration *migration)
@@ -75,6 +92,26 @@ static void look(struct migration *migration, struct watch_state *state)
         error_set(&migration->abort, ERR_OPERATION_TIMEOUT, "the destination has taken nothing for %d s", STALL_S);
 }
 
+/* True when it waited: then things may have changed. */
+static bool check_convergence(struct migration *migration, struct watch_state *state)
+{
+    struct domain *domain = migration->domain;
+    uint32_t most = migration_downtime_most(domain);
+    if (domain->migration_pass == state->pass || migration->limit_ms >= most || domain->state != DOMAIN_RUNNING)
+        return false;
+    state->pass = domain->migration_pass;
+    migration->asked_ns = 0;
+    migration_ask(migration, ASK_MS);
+    uint64_t before = state->left;
+    state->left = migration->info.memory_remaining;
+    if (!before || state->left <= before - before / 4)
+        return true;
+    migration->limit_ms = migration->limit_ms * 2 < most ? migration->limit_ms * 2 : most;
+    qmp_execute(domain->qmp, "migrate-set-parameters", json_pack("{s:i}", "downtime-limit", (int)migration->limit_ms),
+                deadline_ms(ASK_MS), NULL); /* a QEMU that does not answer is found out by others */
+    return true;
+}
+
 static void check_guest(struct migration *migration)
 {
     const struct domain *domain = migration->domain;
@@ -91,27 +128,41 @@ static int cancel(struct migration *migration, struct watch_state *state, struct
     return qmp_execute(migration->domain->qmp, "migrate_cancel", NULL, monitor_deadline(), err);
 }
 
+/* 1 when all is over there, -1 when it will not be, 0 while nobody knows. */
+static int outcome(struct migration *migration, struct error *err)
+{
+    const struct domain *domain = migration->domain;
+    const char *status = domain->migration_status;
+    if (domain_active(domain) && !qmp_is_closed(domain->qmp)) {
+        if (strcmp(status, "completed") == 0)
+            return 1;
+        if (strcmp(status, "failed") != 0 && strcmp(status, "cancelled") != 0)
+            return 0;
+    }
+    return explain(migration, err);
+}
+
 int migration_follow(struct migration *migration, struct error *err)
 {
     struct domain *domain = migration->domain;
     uint64_t now = now_ns();
     struct watch_state state = {.look_at_ns = now + LOOK_MS * UINT64_C(1000000), .moved_ns = now};
-    for (;;) {
-        const char *status = domain->migration_status;
-        note_stop(migration);
-        if (!domain_active(domain) || qmp_is_closed(domain->qmp))
-            return explain(migration, err);
-        if (strcmp(status, "completed") == 0)
-            return 0;
-        if (strcmp(status, "failed") == 0 || strcmp(status, "cancelled") == 0)
-            return explain(migration, err);
+    int done;
+    /* whatever waits begins the loop anew, so that no event is slept over */
+    while (note_stop(migration), !(done = outcome(migration, err))) {
         check_guest(migration);
-        if (migration->abort.code && !state.cancelled && cancel(migration, &state, err) < 0)
-            return -1;
+        if (migration->abort.code && !state.cancelled) {
+            if (cancel(migration, &state, err) < 0)
+                return -1;
+            continue;
+        }
         if (state.cancelled && now_ns() > state.cancel_until)
             return error_set(err, ERR_OPERATION_TIMEOUT, "QEMU of domain '%s' did not give its migration up within %d s",
                              domain_name(domain), CANCEL_MS / 1000);
+        if (!state.cancelled && check_convergence(migration, &state))
+            continue;
         condition_wait(&domain->changed, state.look_at_ns, NULL);
         look(migration, &state);
     }
+    return done < 0 ? -1 : 0;
 }

@@ -53,6 +53,7 @@ struct migration {
     struct job_info info;
     uint64_t started_ms, stopped_ms; /* since 1970; stopped 0 = the guest runs */
     uint64_t asked_ns;       /* when info was last brought up to date */
+    uint32_t limit_ms;       /* source: the pause that QEMU may make now; see follow.c */
 };
 
 /* -- migration.c: the struct and its end --------------------------------------------------------------------------- */
@@ -94,6 +95,9 @@ const struct qemu_caps *migration_caps(const struct domain *domain, struct error
 
 /* After `migrate`: waits until all is on the other side (0) or it failed (-1, with QEMU's reason). Waits. */
 int migration_follow(struct migration *migration, struct error *err);
+/* The pause that a migration may make, and the one it begins with. */
+uint32_t migration_downtime_most(const struct domain *domain);
+uint32_t migration_downtime_first(const struct domain *domain);
 /* Asks QEMU for the figures, unless they are fresh. Waits, at most for timeout_ms; a failure leaves the old ones. */
 void migration_ask(struct migration *migration, uint64_t timeout_ms);
 

@@ -111,8 +111,7 @@ static json_t *parameter_object(const struct migration *migration, unsigned side
         return object;
     uint64_t mib = options->bandwidth_mib ? options->bandwidth_mib : domain->migrate_bandwidth_mib;
     put_number(object, "max-bandwidth", (mib ? mib : MIGRATE_BANDWIDTH_UNLIMITED) << 20);
-    put_number(object, "downtime-limit",
-               domain->migrate_downtime_ms ? domain->migrate_downtime_ms : MIGRATE_DOWNTIME_DEFAULT_MS);
+    put_number(object, "downtime-limit", migration_downtime_first(domain));
     put_number(object, "cpu-throttle-initial", options->throttle_initial);
     put_number(object, "cpu-throttle-increment", options->throttle_increment);
     return object;
@@ -135,8 +134,10 @@ int migration_configure(struct migration *migration, bool source, const struct m
     json_t *list = caps ? capability_list(migration, side, caps, remote, err) : NULL;
     if (!list)
         return -1;
-    if (source)
+    if (source) {
         note_extra(migration);
+        migration->limit_ms = migration_downtime_first(migration->domain);
+    }
     json_t *parameters = parameter_object(migration, side);
     struct qmp_request requests[] = {
         {.command = "migrate-set-capabilities", .arguments = json_pack("{s:o}", "capabilities", list)},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "migrate/internal.h"
 
+#include <signal.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -195,6 +196,7 @@ static int transfer(struct migration *migration, const char *uri, const struct m
     if (!(migration->options.flags & MIGRATE_LIVE) && suspend(domain, err) < 0)
         return -1;
     domain->migration_status[0] = '\0';
+    domain->migration_pass = 0;
     if (qmp_execute(domain->qmp, "migrate", json_pack("{s:s}", "uri", target), monitor_deadline(), err) < 0)
         return -1;
     return migration_follow(migration, err);
@@ -371,6 +373,9 @@ int source_complete(struct migration *migration, uint32_t flags, const struct mi
     struct error problem = {0};
     bool told = migrate_cookie_read(&remote, cookie_in, arena, &problem) == 0;
     keep_info(migration, DOMAIN_JOB_COMPLETED, told ? &remote : NULL);
+    /* its disks were flushed and let go of at the switch: there is nothing that an orderly end would save */
+    if (domain->process)
+        process_kill(domain->process, SIGKILL);
     int rc = domain->process ? domain_stop(domain, DOMAIN_SHUTOFF_MIGRATED, false, err) : 0;
     if (rc == 0 && flags & MIGRATE_UNDEFINE_SOURCE && domain->object.persistent)
         rc = object_undefine(&domain->object, err);

@@ -69,6 +69,8 @@ int migration_set_downtime(struct domain *domain, uint64_t milliseconds, struct 
         return error_set(err, ERR_INVALID_ARG, "a maximum downtime of %llu ms is not possible (1 to %llu)",
                          (unsigned long long)milliseconds, (unsigned long long)most);
     domain->migrate_downtime_ms = (uint32_t)milliseconds;
+    if (domain->migration)
+        domain->migration->limit_ms = (uint32_t)milliseconds; /* who sets it now wants it now */
     return set_parameter(domain, "downtime-limit", milliseconds, err);
 }
 
