@@ -88,7 +88,7 @@ void xml_unknown(const struct element *element, const void *part, struct text *p
     if (element->extra_offset != NO_EXTRA)
         for (const struct extra *extra = *(struct extra *const *)((const char *)part + element->extra_offset); extra;
              extra = extra->next)
-            if (extra->element == element) {
+            if (extra->element == element && !extra->known) {
                 text_append(paths, extra->path);
                 text_append_char(paths, '\n');
             }

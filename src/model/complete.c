@@ -146,7 +146,7 @@ static void distances_complete(struct domain_def *def)
 /* The CPU that QEMU gives to a pc or q35 machine when none is asked for. */
 static void cpu_complete(struct domain_def *def)
 {
-    if (!is_x86(def))
+    if (!is_x86(def) || def->os.type != OS_TYPE_HVM)
         return;
     if (!def->cpu)
         def->cpu = arena_struct(def->arena, struct cpu);

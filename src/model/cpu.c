@@ -22,6 +22,7 @@ static const struct field numa_cell_fields[] = {
     FIELD_ENUM(numa_cell, access, "@memAccess", memory_access),
     FIELD_ENUM(numa_cell, discard, "@discard", yesno),
     FIELD_LIST(numa_cell, distances, "distances/sibling", numa_distance, .flags = GUEST_ABI),
+    FIELD_KEPT("cache"),
 };
 static ELEMENT(numa_cell, numa_cell);
 
@@ -44,5 +45,6 @@ static const struct field cpu_fields[] = {
     FIELD_U32(cpu, maxphysaddr_bits, "maxphysaddr/@bits", .flags = GUEST_ABI),
     FIELD_LIST(cpu, features, "feature", cpu_feature, .flags = GUEST_ABI),
     FIELD_LIST(cpu, cells, "numa/cell", numa_cell, .flags = GUEST_ABI),
+    FIELD_KEPT("numa/interconnects"),
 };
 ELEMENT(cpu, cpu);

@@ -32,6 +32,7 @@ static const struct field devices_fields[] = {
     FIELD_LIST(domain_def, panics, "panic", panic, .flags = GUEST_ABI),
     FIELD_LIST(domain_def, shmems, "shmem", shmem, .flags = GUEST_ABI),
     FIELD_LIST(domain_def, memory_devices, "memory", memory_device, .flags = GUEST_ABI),
+    FIELD_KEPT("crypto"),
     FIELD_PART(domain_def, iommu, "iommu", iommu, .flags = GUEST_ABI),
     FIELD_PART(domain_def, vsock, "vsock", vsock, .flags = GUEST_ABI),
 };
@@ -61,6 +62,7 @@ static const struct field domain_fields[] = {
     FIELD_LIST(domain_def, vcpus, "vcpus/vcpu", vcpu),
     FIELD_U32(domain_def, iothreads, "iothreads"),
     FIELD_LIST(domain_def, iothread_ids, "iothreadids/iothread", iothread),
+    FIELD_KEPT("defaultiothread"),
     FIELD_PART(domain_def, cputune, "cputune", cputune, .flags = DROP_EMPTY),
     FIELD_PART(domain_def, numatune, "numatune", numatune, .flags = DROP_EMPTY),
     FIELD_STR(domain_def, resource_partition, "resource/partition"),
@@ -82,6 +84,8 @@ static const struct field domain_fields[] = {
     FIELD_LIST(domain_def, perf_events, "perf/event", perf_event),
     FIELD_SELF(domain_def, "devices", devices, .flags = KEEP_EMPTY | GUEST_ABI),
     FIELD_LIST(domain_def, seclabels, "seclabel", seclabel),
+    FIELD_KEPT("keywrap"),
+    FIELD_KEPT("launchSecurity"),
     FIELD_PART(domain_def, qemu_commandline, "qemu:commandline", qemu_commandline, .flags = DROP_EMPTY),
 };
 ELEMENT(domain, domain_def);

@@ -29,6 +29,7 @@ enum field_kind {
     FIELD_KIND_MEBIBYTES, /* uint64_t MiB, text with unit= (bytes when it is missing) */
     FIELD_KIND_UUID,     /* unsigned char[16] followed by a bool */
     FIELD_KIND_MAC,      /* struct mac */
+    FIELD_KIND_KEPT,     /* no member: libvirt knows it, we only keep it, with the extras */
     FIELD_KIND_VERBATIM, /* const char *: the element with all it holds, as text */
     FIELD_KIND_HIDDEN,   /* const char * that is not in the XML, only copied with the struct; path is "" */
     FIELD_KIND_PART,     /* pointer to a struct of its own element */
@@ -132,6 +133,7 @@ struct element {
 #define FIELD_MAC(type, member, path, ...)    FIELD_OF(MAC, path, FIELD_OFFSET(type, member, struct mac), __VA_ARGS__)
 #define FIELD_VERBATIM(type, member, path, ...) \
     FIELD_OF(VERBATIM, path, FIELD_OFFSET(type, member, const char *), __VA_ARGS__)
+#define FIELD_KEPT(xml_path) {.path = (xml_path), .kind = FIELD_KIND_KEPT}
 #define FIELD_HIDDEN(type, member, ...) \
     FIELD_OF(HIDDEN, "", FIELD_OFFSET(type, member, const char *), ##__VA_ARGS__)
 #define FIELD_PART(type, member, path, part, ...) FIELD_PART_AS(type, member, path, part, part, ##__VA_ARGS__)

@@ -250,6 +250,7 @@ static void fields_format(struct writer *writer, const struct element *element, 
         } *list = member;
         switch ((enum field_kind)field->kind) {
         case FIELD_KIND_HIDDEN:
+        case FIELD_KIND_KEPT:
             break;
         case FIELD_KIND_MERGE:
             fields_format(writer, field->element, member);

@@ -175,5 +175,8 @@ static const struct field audio_fields[] = {
     FIELD_U32(audio, timer_period, "@timerPeriod"),
     FIELD_STR(audio, server_name, "@serverName"),
     FIELD_STR(audio, path, "@path"),
+    FIELD_KEPT("@runtimePath"),
+    FIELD_KEPT("input"),
+    FIELD_KEPT("output"),
 };
 ELEMENT(audio, audio);

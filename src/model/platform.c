@@ -23,6 +23,11 @@ static const struct field os_fields[] = {
     FIELD_ENUM(os, type, "type", os_type, .flags = GUEST_ABI),
     FIELD_LIST(os, firmware_features, "firmware/feature", firmware_feature),
     FIELD_STR(os, init, "init"),
+    FIELD_KEPT("initarg"),
+    FIELD_KEPT("initenv"),
+    FIELD_KEPT("initdir"),
+    FIELD_KEPT("inituser"),
+    FIELD_KEPT("initgroup"),
     FIELD_ENUM(os, loader_readonly, "loader/@readonly", yesno),
     FIELD_ENUM(os, loader_secure, "loader/@secure", yesno, .flags = GUEST_ABI),
     FIELD_ENUM(os, loader_type, "loader/@type", loader_type, .flags = GUEST_ABI),
@@ -104,6 +109,15 @@ static const struct field features_fields[] = {
     FIELD_MEMORY(features, tcg_tb_cache_kib, "tcg/tb-cache"),
     FIELD_FLAG(features, tcg, "tcg"),
     FIELD_ENUM(features, async_teardown, "async-teardown/@enabled", yesno),
+    FIELD_KEPT("capabilities"),
+    FIELD_KEPT("hpt"),
+    FIELD_KEPT("htm"),
+    FIELD_KEPT("nested-hv"),
+    FIELD_KEPT("ccf-assist"),
+    FIELD_KEPT("xen"),
+    FIELD_KEPT("cfpc"),
+    FIELD_KEPT("sbbc"),
+    FIELD_KEPT("ibs"),
 };
 
 /* These are on when they stand without an attribute. */

@@ -77,6 +77,8 @@ static const struct field cputune_fields[] = {
     FIELD_PART_AS(cputune, emulatorsched, "emulatorsched", scheduler_part, emulator_scheduler),
     FIELD_LIST_AS(cputune, vcpuscheds, "vcpusched", scheduler_part, vcpu_scheduler),
     FIELD_LIST_AS(cputune, iothreadscheds, "iothreadsched", scheduler_part, iothread_scheduler),
+    FIELD_KEPT("cachetune"),
+    FIELD_KEPT("memorytune"),
 };
 
 /* Each processor has its own scheduler in the end: "0-1" becomes two elements. */

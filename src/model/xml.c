@@ -241,19 +241,20 @@ static char *node_dump(struct parse *parse, xmlNode *node, bool foreign)
     return text;
 }
 
-static int extra_add(struct parse *parse, const struct place *place, const struct field *after, xmlNode *node,
-                     const xmlAttr *attr)
+static int extra_add(struct parse *parse, const struct place *place, const struct field *after, bool known,
+                     xmlNode *node, const xmlAttr *attr)
 {
     char *path = node_path(parse->arena, node);
     if (attr)
         path = arena_printf(parse->arena, "%s/@%s", path, (const char *)attr->name);
-    if (parse->flags & PARSE_STRICT)
+    if (parse->flags & PARSE_STRICT && !known)
         return error_set(parse->err, ERR_XML_INVALID_SCHEMA, "%s is not known here; remove it, or define without "
                          "validation to have it kept", path);
 
     struct extra *extra = arena_struct(parse->arena, struct extra);
     *extra = (struct extra){.element = place->element, .after = after, .group = place->group_length ? place->group : "",
-                            .group_length = (uint32_t)place->group_length, .attribute = attr != NULL, .path = path};
+                            .group_length = (uint32_t)place->group_length, .attribute = attr != NULL, .known = known,
+                            .path = path};
     if (attr) {
         const char *prefix = attr->ns ? (const char *)attr->ns->prefix : NULL;
         extra->name = prefix ? arena_printf(parse->arena, "%s:%s", prefix, (const char *)attr->name)
@@ -300,6 +301,8 @@ static int attributes_parse(struct parse *parse, const struct element *element, 
         const char *rest = path_after(field->path, place);
         if (!rest || *rest != '@')
             continue;
+        if (field->kind == FIELD_KIND_KEPT)
+            continue;
         const char *value = attribute_get(node, rest + 1);
         if (!value && field->flags & HAS_DEFAULT && !value_present(field, part))
             value_default(field, part); /* a later WHEN may look at it */
@@ -309,21 +312,23 @@ static int attributes_parse(struct parse *parse, const struct element *element, 
     return 0;
 }
 
-static bool attribute_known(const struct element *element, const void *part, const struct place *place,
-                            const char *name)
+/* The row of an attribute; NULL when there is none. */
+static const struct field *attribute_find(const struct element *element, const void *part, const struct place *place,
+                                          const char *name)
 {
     for (const struct field *field = element->fields; field < element->fields + element->count; field++) {
         if (field->kind == FIELD_KIND_MERGE) {
-            if (field_holds(field, part) &&
-                attribute_known(field->element, (const char *)part + field->offset, place, name))
-                return true;
+            const struct field *found = !field_holds(field, part) ? NULL
+                : attribute_find(field->element, (const char *)part + field->offset, place, name);
+            if (found)
+                return found;
             continue;
         }
         const char *rest = path_after(field->path, place);
         if (rest && *rest == '@' && strcmp(rest + 1, name) == 0)
-            return true;
+            return field;
     }
-    return false;
+    return NULL;
 }
 
 /* What the table says about a child: the field that is it, and whether fields lie in it. */
@@ -437,9 +442,11 @@ static int child_parse(struct parse *parse, const struct place *place, xmlNode *
         bool inside = false;
         if (!*after)
             first_after(place->element, place, &previous, after, &inside);
-        return extra_add(parse, place, *after, child, NULL);
+        return extra_add(parse, place, *after, false, child, NULL);
     }
     *after = match.last;
+    if (match.field && match.field->kind == FIELD_KIND_KEPT)
+        return extra_add(parse, place, match.last, true, child, NULL);
     if (child_repeats(&match, child))
         return error_set(parse->err, ERR_XML_ERROR, "%s: may stand there only once", node_path(parse->arena, child));
     if (match.field && match.field->flags & LIVE && parse->flags & PARSE_INACTIVE)
@@ -462,11 +469,14 @@ static int node_parse(struct parse *parse, const struct place *place, xmlNode *n
     if (attributes_parse(parse, place->element, place->part, place, node) < 0)
         return -1;
     for (const xmlAttr *attr = node->properties; attr; attr = attr->next) {
-        if (!attr->ns && attribute_known(place->element, place->part, place, (const char *)attr->name))
+        const struct field *field = attr->ns ? NULL : attribute_find(place->element, place->part, place,
+                                                                     (const char *)attr->name);
+        bool known = field && field->kind == FIELD_KIND_KEPT;
+        if (field && !known)
             continue;
         if (!attr->ns && strcmp((const char *)attr->name, "unit") == 0)
             continue; /* read with the number */
-        if (extra_add(parse, place, NULL, node, attr) < 0)
+        if (extra_add(parse, place, NULL, known, node, attr) < 0)
             return -1;
     }
     const struct field *after = NULL;

@@ -35,6 +35,7 @@ struct extra {
     const char *group;             /* path of the child of element that holds it, "" = element itself */
     uint32_t group_length;
     bool attribute;
+    bool known;                    /* a FIELD_KEPT: no reason for a warning */
     const char *name;              /* of an attribute */
     const char *text;              /* value, or the element as text */
     const char *path;              /* in the document, for messages */

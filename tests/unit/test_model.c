@@ -141,6 +141,27 @@ static void unknown_parts_are_kept_in_their_place(void **state)
     assert_non_null(strstr(err.message, "/domain/future"));
 }
 
+/* libvirt's schema knows them; the model only carries them along. */
+static void known_but_unmodelled_parts_pass_validation(void **state)
+{
+    static const char xml[] =
+        DOMAIN("<keywrap><cipher name='aes' state='off'/></keywrap><cputune><cachetune vcpus='0'/></cputune>",
+               "<filesystem><driver type='virtiofs'/><binary xattr='on'><cache mode='always'/></binary>"
+               "<source dir='/a'/><target dir='b'/></filesystem>");
+    struct error err = {0};
+    scoped_domain_def struct domain_def *def =
+        domain_parse(xml, -1, DOMAIN_PARSE_INACTIVE | DOMAIN_PARSE_VALIDATE, NULL, &err);
+    if (!def)
+        fail_msg("%s", err.message);
+    scoped_text struct text paths = {0};
+    domain_unknown(def, &paths);
+    assert_string_equal(text_string(&paths), "");
+    scoped_free char *out = domain_format(def, DOMAIN_XML_INACTIVE);
+    assert_non_null(strstr(out, "  <cputune>\n    <cachetune vcpus='0'/>\n  </cputune>\n"));
+    assert_non_null(strstr(out, "      <binary xattr='on'>\n        <cache mode='always'/>\n      </binary>\n"));
+    assert_non_null(strstr(out, "  </devices>\n  <keywrap>\n    <cipher name='aes' state='off'/>\n  </keywrap>\n"));
+}
+
 static void foreign_namespaces_are_kept(void **state)
 {
     scoped_domain_def struct domain_def *def = parse(
@@ -286,6 +307,7 @@ int main(void)
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(deep_and_large_documents_are_refused),
         cmocka_unit_test(unknown_parts_are_kept_in_their_place),
+        cmocka_unit_test(known_but_unmodelled_parts_pass_validation),
         cmocka_unit_test(foreign_namespaces_are_kept),
         cmocka_unit_test(secrets_and_live_state_are_shown_when_asked_for),
         cmocka_unit_test(an_edit_leaves_the_original),
