@@ -37,6 +37,13 @@ static int disk_validate(const struct domain_def *def, const struct disk *disk, 
         disk->cache != DISK_CACHE_DIRECTSYNC)
         return error_set(err, ERR_CONFIG_UNSUPPORTED, "disk '%s' of domain '%s': io='native' needs cache='none' or "
                          "'directsync', not '%s'", disk->target, def->name, disk_cache_name(disk->cache));
+    if (disk->removable && disk->bus != DISK_BUS_USB)
+        return error_set(err, ERR_XML_ERROR, "disk '%s' of domain '%s': removable= is for bus 'usb', not '%s'",
+                         disk->target, def->name, disk_bus_name(disk->bus));
+    if (disk->shareable && !string_equal(source->format, "raw"))
+        return error_set(err, ERR_CONFIG_UNSUPPORTED,
+                         "disk '%s' of domain '%s' is <shareable/>, which format '%s' cannot "
+                         "be; use raw", disk->target, def->name, source->format);
     if (disk->wwn && (strlen(disk->wwn) != 16 || disk->wwn[strspn(disk->wwn, "0123456789abcdefABCDEF")] != '\0'))
         return error_set(err, ERR_XML_ERROR, "disk '%s' of domain '%s': wwn '%s' is not 16 hexadecimal digits",
                          disk->target, def->name, disk->wwn);
@@ -155,8 +162,29 @@ static int cpu_validate(const struct domain_def *def, struct error *err)
     return 0;
 }
 
+/* The PC has four ISA serial ports. */
+static int serials_validate(const struct domain_def *def, struct error *err)
+{
+    uint32_t isa = 0;
+    for (uint32_t i = 0; i < def->serials.count; i++)
+        isa += def->serials.item[i]->target_type == CHARDEV_TARGET_ISA_SERIAL;
+    if (isa > 4)
+        return error_set(err, ERR_CONFIG_UNSUPPORTED, "domain '%s' has %u ISA serial ports; the limit is 4, use "
+                         "<target type='usb-serial'/> or 'pci-serial' for more", def->name, isa);
+    return 0;
+}
+
 static int os_validate(const struct domain_def *def, struct error *err)
 {
+    bool uefi = def->os.firmware == OS_FIRMWARE_EFI || def->os.loader_type == LOADER_TYPE_PFLASH;
+    if (uefi && def->os.type == OS_TYPE_HVM && !(def->features && def->features->acpi))
+        return error_set(err, ERR_CONFIG_UNSUPPORTED,
+                         "UEFI firmware of domain '%s' needs ACPI; add <acpi/> to <features>",
+                         def->name);
+    if (def->title && strchr(def->title, '\n'))
+        return error_set(err, ERR_XML_ERROR,
+                         "the title of domain '%s' has a line break; put the rest into <description>",
+                         def->name);
     if (def->features && def->features->smm == ONOFF_ON && !machine_is_q35(def))
         return error_set(err, ERR_CONFIG_UNSUPPORTED, "smm is on in domain '%s', but machine type '%s' has none; use a "
                          "q35 machine", def->name, def->os.machine ? def->os.machine : "");
@@ -172,7 +200,7 @@ static int os_validate(const struct domain_def *def, struct error *err)
 int domain_validate(const struct domain_def *def, struct error *err)
 {
     if (os_validate(def, err) < 0 || cpu_validate(def, err) < 0 || disks_validate(def, err) < 0 ||
-        controllers_validate(def, err) < 0 || boot_validate(def, err) < 0)
+        controllers_validate(def, err) < 0 || serials_validate(def, err) < 0 || boot_validate(def, err) < 0)
         return -1;
     return 0;
 }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "model/cpuset.h"
 #include "model/domain.h"
 #include "model/metadata.h"
 #include "model/values.h"
@@ -50,6 +51,13 @@ static const struct {
     {"<domain type='qemu'><name>a</name></domain>", "/domain/os/type is missing", ERR_XML_ERROR},
     {"<domain type='qemu'><name>a</name><os><type>hvm</type></os></domain>", "has no memory", ERR_XML_ERROR},
     {DOMAIN("<vcpu current='3'>2</vcpu>", ""), "wants 3 of at most 2", ERR_CONFIG_UNSUPPORTED},
+    {DOMAIN("<title>a\nb</title>", ""), "line break", ERR_XML_ERROR},
+    {DOMAIN("<cputune><vcpupin vcpu='0' cpuset='1-'/></cputune>", ""),
+     "/domain/cputune/vcpupin/@cpuset: '1-' is not a set of numbers", ERR_XML_ERROR},
+    {"<domain type='qemu'><name>a</name><memory>65536</memory><os firmware='efi'><type>hvm</type></os></domain>",
+     "needs ACPI", ERR_CONFIG_UNSUPPORTED},
+    {DOMAIN("", "<serial type='pty'/><serial type='pty'/><serial type='pty'/><serial type='pty'/><serial type='pty'/>"),
+     "has 5 ISA serial ports", ERR_CONFIG_UNSUPPORTED},
     {DOMAIN("<vcpu>1</vcpu><vcpu>2</vcpu>", ""), "/domain/vcpu[2]: may stand there only once", ERR_XML_ERROR},
     {DOMAIN("<vcpu>-1</vcpu>", ""), "/domain/vcpu: '-1' is not a number of 0 or more", ERR_XML_ERROR},
     {DOMAIN("", "<disk><driver cache='foo'/><target dev='vda'/></disk>"),
@@ -284,6 +292,22 @@ static void metadata_elements_are_replaced(void **state)
     assert_null(def->metadata);
 }
 
+static void sets_are_written_in_their_shortest_form(void **state)
+{
+    static const char *const cases[][2] = {
+        {"0", "0"}, {"0,1,2", "0-2"}, {"0-3,^2", "0-1,3"}, {" 4 , 2 - 3 ", "2-4"}, {"1-3,^1,1", "1-3"}, {"16383",
+                                                                                                         "16383"},
+    };
+    scoped_arena struct arena *arena = arena_new();
+    for (size_t i = 0; i < COUNT(cases); i++)
+        assert_string_equal(cpuset_normalize(arena, cases[i][0]), cases[i][1]);
+    static const char *const wrong[] = {"", "a", "1-", "-1", "3-1", "1,,2", "1,", "^", "16384", "99999999999", "1-2-3"};
+    for (size_t i = 0; i < COUNT(wrong); i++)
+        assert_null(cpuset_normalize(arena, wrong[i]));
+    assert_int_equal(cpuset_next("1,5-6", 2), 5);
+    assert_int_equal(cpuset_next("1,5-6", 7), -1);
+}
+
 static void sizes_have_units(void **state)
 {
     static const struct {
@@ -314,6 +338,7 @@ int main(void)
         cmocka_unit_test(the_first_abi_difference_is_named),
         cmocka_unit_test(names_of_foreign_documents_are_not_peeked),
         cmocka_unit_test(metadata_elements_are_replaced),
+        cmocka_unit_test(sets_are_written_in_their_shortest_form),
         cmocka_unit_test(sizes_have_units),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
