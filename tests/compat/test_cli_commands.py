@@ -196,6 +196,7 @@ def test_interactive_shell(guests, scratch):
     again.wait_for("godwit # ")
     again.type("\x10\x10\x10\x10\r")          # four commands back in the history
     again.wait_for("/usr\r\n")
+    again.wait_for("godwit # ")
     again.type("\x04")
     assert again.process.wait(10) == 0
     again.close()
