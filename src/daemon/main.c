@@ -63,7 +63,12 @@ static int listen_sockets(struct daemon *daemon, const char *directory, struct e
         if (group && chown(path, (uid_t)-1, group->gr_gid) < 0)
             return error_system(err, errno, "cannot give '%s' to group '%s'", path, options->unix_group);
     }
-    return options->listen_tcp ? server_listen_tcp(daemon->server, options->listen_tcp, err) : 0;
+    if (!options->listen_tcp)
+        return 0;
+    if (server_listen_tcp(daemon->server, options->listen_tcp, err) < 0)
+        return -1;
+    log_info("listening on TCP port %u, without authentication", server_tcp_port(daemon->server));
+    return 0;
 }
 
 static int daemon_start(struct daemon *daemon, struct error *err)

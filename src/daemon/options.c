@@ -145,18 +145,18 @@ static int check(struct options *options, struct error *err)
     if (sscanf(options->migration_ports, "%u-%u%c", &first, &last, &end) != 2 || first < 1 || last > 65535 ||
         first > last)
         return error_set(err, ERR_CONF_SYNTAX,
-                         "migration-ports: '%s' is not FIRST-LAST with 1 <= FIRST <= LAST <= 65535",
+                         "--migration-ports: '%s' is not FIRST-LAST with 1 <= FIRST <= LAST <= 65535",
                          options->migration_ports);
     options->migration_port_first = (uint16_t)first;
     options->migration_port_last = (uint16_t)last;
     unsigned char uuid[UUID_SIZE];
     if (options->host_uuid && uuid_parse(options->host_uuid, uuid) < 0)
-        return error_set(err, ERR_CONF_SYNTAX, "host-uuid: '%s' is not a UUID", options->host_uuid);
+        return error_set(err, ERR_CONF_SYNTAX, "--host-uuid: '%s' is not a UUID", options->host_uuid);
     static const char *const levels[] = {"debug", "info", "warning", "error"};
     for (size_t i = 0; i < COUNT(levels); i++)
         if (strcmp(levels[i], options->log_level) == 0)
             return 0;
-    return error_set(err, ERR_CONF_SYNTAX, "log-level: '%s' is not one of debug, info, warning, error",
+    return error_set(err, ERR_CONF_SYNTAX, "--log-level: '%s' is not one of debug, info, warning, error",
                      options->log_level);
 }
 

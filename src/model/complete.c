@@ -27,7 +27,7 @@ static bool is_x86(const struct domain_def *def)
     return string_equal(def->os.arch, "x86_64") || string_equal(def->os.arch, "i686");
 }
 
-static void os_complete(struct domain_def *def, const struct domain_defaults *defaults)
+static int os_complete(struct domain_def *def, const struct domain_defaults *defaults, struct error *err)
 {
     struct os *os = &def->os;
     if (string_equal(os->arch, "i386") || string_equal(os->arch, "i486") || string_equal(os->arch, "i586"))
@@ -36,6 +36,10 @@ static void os_complete(struct domain_def *def, const struct domain_defaults *de
         os->arch = arena_strdup(def->arena, defaults && defaults->arch ? defaults->arch : "x86_64");
     if (!def->emulator && defaults && defaults->emulator)
         def->emulator = arena_strdup(def->arena, defaults->emulator(defaults->owner, def->type, os->arch));
+    if (!def->emulator && defaults && defaults->emulator)
+        return error_set(err, ERR_CONFIG_UNSUPPORTED,
+                         "domain '%s': no emulator for arch '%s' is installed here; install one or name it in <emulator>",
+                         def->name, os->arch);
     if (defaults && defaults->machine) {
         const char *canonical = defaults->machine(defaults->owner, def->emulator, def->type, os->machine);
         if (canonical)
@@ -46,6 +50,7 @@ static void os_complete(struct domain_def *def, const struct domain_defaults *de
     if (defaults && defaults->nvram_directory && os->loader && os->loader_type == LOADER_TYPE_PFLASH &&
         os->loader_readonly == YESNO_YES && os->loader_stateless != YESNO_YES && !os->nvram && !os->nvram_type)
         os->nvram = arena_printf(def->arena, "%s/%s_VARS.fd", defaults->nvram_directory, def->name);
+    return 0;
 }
 
 static bool boots_by_order(const struct domain_def *def)
@@ -216,7 +221,8 @@ int domain_complete(struct domain_def *def, const struct domain_defaults *defaul
     if (def->os.type == OS_TYPE_LINUX && def->type == VIRT_TYPE_XEN)
         def->os.type = OS_TYPE_XEN;
     identity_complete(def);
-    os_complete(def, defaults);
+    if (os_complete(def, defaults, err) < 0)
+        return -1;
     boot_complete(def);
     cpu_complete(def);
     distances_complete(def);

@@ -54,6 +54,8 @@ static const char *default_emulator(void *owner, enum virt_type type, const char
 static const char *canonical_machine(void *owner, const char *emulator, enum virt_type type, const char *machine)
 {
     struct driver *driver = owner;
+    if (!emulator)
+        return NULL;
     return qemu_canonical_machine(driver->caps, emulator, machine);
 }
 

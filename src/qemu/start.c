@@ -112,6 +112,18 @@ static int name_processor(struct driver *driver, struct domain_def *live, const 
     return models ? cpu_fill_host_model(live->arena, live->cpu, models, err) : -1;
 }
 
+/* A QEMU that an earlier daemon started and that could not be found again still has its monitor open. A second one would
+ * write to the same disks. */
+static int refuse_second(const struct domain *domain, const char *monitor_path, struct error *err)
+{
+    scoped_fd int fd = unix_connect(monitor_path, NULL);
+    if (fd < 0)
+        return 0;
+    return error_set(err, ERR_OPERATION_INVALID,
+                     "a QEMU of an earlier daemon still runs this guest (its monitor is '%s'); end that QEMU first",
+                     monitor_path);
+}
+
 static int launch(struct domain *domain, struct domain_def *live, const char *incoming, struct error *err)
 {
     struct driver *driver = domain->driver;
@@ -139,6 +151,8 @@ static int launch(struct domain *domain, struct domain_def *live, const char *in
         .log_path = domain_log_path(domain, arena),
     };
     scoped_qemu_spawned struct qemu_spawned spawned = {0};
+    if (refuse_second(domain, spawn.monitor_path, err) < 0)
+        return -1;
     if (qemu_spawn(&spawn, &domain_qmp_callbacks, domain, &spawned, err) < 0 ||
         qemu_handshake(&spawned, &spawn, deadline_ms(HANDSHAKE_MS), err) < 0 ||
         qemu_setup(spawned.qmp, live, incoming, monitor_deadline(), err) < 0 ||

@@ -24,7 +24,7 @@ void status_save(struct domain *domain)
         domain_format(domain->object.live, DOMAIN_FORMAT_STATUS | DOMAIN_XML_SECURE | DOMAIN_XML_MIGRATABLE);
     pid_t pid = process_pid(domain->process);
     scoped_json json_t *status = json_pack(
-        "{s:i, s:i, s:I, s:i, s:i, s:i, s:b, s:I, s:s?, s:b, s:b, s:i, s:s}", "version", STATUS_VERSION, "pid",
+        "{s:i, s:i, s:I, s:i, s:i, s:i, s:b, s:I, s:s*, s:b, s:b, s:i, s:s}", "version", STATUS_VERSION, "pid",
         (int)pid, "start-time", (json_int_t)process_start_time(pid), "id", domain->object.id, "state", domain->state,
         "reason", domain->reason, "persistent", domain->object.persistent, "balloon-kib",
         (json_int_t)domain->balloon_kib, "cgroup", domain->cgroup, "incoming", domain->incoming, "reset-on-shutdown",
@@ -56,10 +56,10 @@ int status_load(struct status *status, const char *path, struct arena *arena, st
         return error_set(err, ERR_INTERNAL_ERROR, "'%s' line %d: %s", path, where.line, where.text);
     int version, pid, persistent, incoming, reset;
     json_int_t start_time, balloon;
-    const char *cgroup, *xml;
-    if (json_unpack_ex(json, &where, 0, "{s:i, s:i, s:I, s:i, s:i, s:i, s:b, s:I, s:s?, s:b, s:b, s:i, s:s}", "version",
+    const char *xml;
+    if (json_unpack_ex(json, &where, 0, "{s:i, s:i, s:I, s:i, s:i, s:i, s:b, s:I, s:b, s:b, s:i, s:s}", "version",
                        &version, "pid", &pid, "start-time", &start_time, "id", &status->id, "state", &status->state,
-                       "reason", &status->reason, "persistent", &persistent, "balloon-kib", &balloon, "cgroup", &cgroup,
+                       "reason", &status->reason, "persistent", &persistent, "balloon-kib", &balloon,
                        "incoming", &incoming, "reset-on-shutdown", &reset, "outgoing", &status->outgoing, "xml",
                        &xml) < 0)
         return error_set(err, ERR_INTERNAL_ERROR, "'%s': %s", path, where.text);
@@ -72,7 +72,7 @@ int status_load(struct status *status, const char *path, struct arena *arena, st
     status->persistent = persistent;
     status->incoming = incoming;
     status->reset_on_shutdown = reset;
-    status->cgroup = arena_strdup(arena, cgroup);
+    status->cgroup = arena_strdup(arena, json_string_value(json_object_get(json, "cgroup")));
     status->xml = arena_strdup(arena, xml);
     return 0;
 }

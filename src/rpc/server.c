@@ -223,6 +223,10 @@ int server_listen_tcp(struct server *server, const char *address, struct error *
     if (split_address(copy, &host, &port) < 0)
         return error_set(err, ERR_INVALID_ARG, "cannot listen on '%s': it must be ADDRESS:PORT or [ADDRESS]:PORT",
                          address);
+    uint32_t number;
+    if (parse_u32(port, 10, &number) < 0 || number > UINT16_MAX)
+        return error_set(err, ERR_INVALID_ARG, "cannot listen on '%s': the port must be a number from 0 (any) to 65535",
+                         address);
     struct addrinfo *found;
     struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM};
     int rc = getaddrinfo(*host ? host : NULL, port, &hints, &found);
