@@ -159,17 +159,27 @@ static const char *attribute_get(const xmlNode *node, const char *name)
     return NULL;
 }
 
-/* The text in an element; what is not one plain text node is put together in the arena. */
-static const char *node_text(struct parse *parse, xmlNode *node)
+/* The text in an element, without that in its children; pieces are put together in the arena. */
+static const char *node_text(struct parse *parse, const xmlNode *node)
 {
     if (!node->children)
         return "";
     if (!node->children->next && node->children->type == XML_TEXT_NODE)
         return (const char *)node->children->content;
-    xmlChar *content = xmlNodeGetContent(node);
-    char *copy = arena_strdup(parse->arena, content ? (const char *)content : "");
-    xmlFree(content);
-    return copy;
+    scoped_text struct text text = {0};
+    for (const xmlNode *child = node->children; child; child = child->next)
+        if (child->type == XML_TEXT_NODE || child->type == XML_CDATA_SECTION_NODE)
+            text_append(&text, (const char *)child->content);
+    return arena_strdup(parse->arena, text_string(&text));
+}
+
+/* Text that means something stands beside the children: nobody could write both again in their places. */
+static bool node_is_mixed(const xmlNode *node)
+{
+    for (const xmlNode *child = node->children; child; child = child->next)
+        if (child->type == XML_TEXT_NODE && child->content[strspn((const char *)child->content, " \t\r\n")] != '\0')
+            return true;
+    return false;
 }
 
 static unsigned node_level(const xmlNode *node)
@@ -440,6 +450,8 @@ static int child_parse(struct parse *parse, const struct place *place, xmlNode *
     if (!match.last) {
         const struct field *previous = NULL;
         bool inside = false;
+        if (node_is_mixed(child->parent))
+            return error_set(parse->err, ERR_XML_ERROR, "%s: may not stand among text", node_path(parse->arena, child));
         if (!*after)
             first_after(place->element, place, &previous, after, &inside);
         return extra_add(parse, place, *after, false, child, NULL);

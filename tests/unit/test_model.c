@@ -51,6 +51,7 @@ static const struct {
     {"<domain type='qemu'><name>a</name></domain>", "/domain/os/type is missing", ERR_XML_ERROR},
     {"<domain type='qemu'><name>a</name><os><type>hvm</type></os></domain>", "has no memory", ERR_XML_ERROR},
     {DOMAIN("<vcpu current='3'>2</vcpu>", ""), "wants 3 of at most 2", ERR_CONFIG_UNSUPPORTED},
+    {DOMAIN("<title>a<b/></title>", ""), "/domain/title/b: may not stand among text", ERR_XML_ERROR},
     {DOMAIN("<title>a\nb</title>", ""), "line break", ERR_XML_ERROR},
     {DOMAIN("<cputune><vcpupin vcpu='0' cpuset='1-'/></cputune>", ""),
      "/domain/cputune/vcpupin/@cpuset: '1-' is not a set of numbers", ERR_XML_ERROR},
