@@ -246,6 +246,7 @@ int handle_domain_set_block_threshold(struct call *call, const struct domain_set
         return -1;
     json_t *arguments = json_pack("{s:s, s:I}", "node-name", qemu_node_storage(call->arena, &disk->source),
                                   "write-threshold", (json_int_t)args->threshold);
+    stats_forget_sizes(domain);
     return qmp_execute(domain->qmp, "block-set-write-threshold", arguments, monitor_deadline(), err);
 }
 

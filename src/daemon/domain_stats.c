@@ -155,7 +155,7 @@ int handle_domain_get_disk_errors(struct call *call, const struct domain_get_dis
     if (call_flags(call, args->flags, 0, err) < 0)
         return -1;
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct stats *stats = domain ? stats_of(domain, ASK_BLOCK, err) : NULL;
+    const struct stats *stats = domain ? stats_of(domain, ASK_BLOCK | ASK_DISK_STATUS, err) : NULL;
     if (!stats)
         return -1;
     const struct domain_def *live = domain->object.live;

@@ -176,6 +176,7 @@ int block_resize(struct domain *domain, const char *path, uint64_t bytes, const 
                                   (json_int_t)((bytes + 511) / 512 * 512));
     if (qmp_execute(domain->qmp, "block_resize", arguments, monitor_deadline(), err) < 0)
         return error_wrap(err, "cannot resize disk '%s' of domain '%s'", path, domain_name(domain));
+    stats_forget_sizes(domain);
     return 0;
 }
 

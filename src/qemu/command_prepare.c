@@ -17,8 +17,10 @@ static void number_nodes(struct domain_def *def)
     uint32_t index = 0;
     for (uint32_t i = def->disks.count; i > 0; i--)
         for (struct disk_source *source = &def->disks.item[i - 1]->source; source; source = source->backing)
-            if (source == &def->disks.item[i - 1]->source || qemu_source_present(source))
+            if (qemu_source_present(source))
                 source->index = ++index;
+            else if (source == &def->disks.item[i - 1]->source)
+                index++; /* an empty drive keeps its place in the count */
 }
 
 /* --- ports --- */

@@ -37,6 +37,7 @@ struct driver {
     char *log_dir;         /* var/log/godwit: one file a guest */
     char *cache_dir;       /* var/cache/godwit */
     unsigned char *migration_ports; /* one byte a port: in use */
+    bool measuring; /* a worker thread looks at the sizes of images, and may hang on a server that does */
     /* Called when a guest found again has answered, for what src/migrate has to finish or take back. May wait. */
     void (*attached)(struct domain *domain);
     /* Called when the QEMU of a domain that has a migration is gone; the domain is inactive by then. Must not wait. */

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "qemu/agent.h"
+#include "qemu/stats.h"
 #include "wire_types.h"
 
 /* What QEMU tells by itself: one row and one small function for each event. They run on the loop's stack; what has to
@@ -266,6 +267,7 @@ static void on_device_deleted(struct domain *domain, json_t *data)
 
 static void on_block_threshold(struct domain *domain, json_t *data)
 {
+    stats_forget_sizes(domain); /* the threshold is gone */
     const struct disk *disk = disk_of_node(domain, text_of(data, "node-name"));
     domain_notify(domain, DOMAIN_EVENT_ID_BLOCK_THRESHOLD,
                   &(struct domain_event_block_threshold_event){

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "qemu/block.h"
 #include "qemu/stats_proc.h"
 #include "wire_types.h"
 
@@ -130,33 +131,22 @@ static void add_interface(struct gathering *gathering)
     }
 }
 
-static const char *source_path(const struct disk_source *source)
-{
-    return source->file ? source->file : source->dev ? source->dev : source->dir ? source->dir : source->name;
-}
-
-static void add_layer(struct gathering *gathering, uint32_t n, const struct disk *disk, const struct disk_source *source,
-                      const struct layer_stats *layer, bool top)
+static void add_counters(struct gathering *gathering, uint32_t n, const struct layer_stats *layer)
 {
     struct params *params = gathering->params;
-    params_add_string(params, NAME("block.%u.name", n), disk->target);
-    params_add_string(params, NAME("block.%u.path", n), source_path(source));
-    if (source->index)
-        params_add_u32(params, NAME("block.%u.backingIndex", n), source->index);
-    if (!layer)
-        return;
-    if (top) {
-        params_add_u64(params, NAME("block.%u.rd.reqs", n), layer->read_requests);
-        params_add_u64(params, NAME("block.%u.rd.bytes", n), layer->read_bytes);
-        params_add_u64(params, NAME("block.%u.rd.times", n), layer->read_ns);
-        params_add_u64(params, NAME("block.%u.wr.reqs", n), layer->write_requests);
-        params_add_u64(params, NAME("block.%u.wr.bytes", n), layer->write_bytes);
-        params_add_u64(params, NAME("block.%u.wr.times", n), layer->write_ns);
-        params_add_u64(params, NAME("block.%u.fl.reqs", n), layer->flush_requests);
-        params_add_u64(params, NAME("block.%u.fl.times", n), layer->flush_ns);
-    }
-    if (!layer->sized)
-        return;
+    params_add_u64(params, NAME("block.%u.rd.reqs", n), layer->read_requests);
+    params_add_u64(params, NAME("block.%u.rd.bytes", n), layer->read_bytes);
+    params_add_u64(params, NAME("block.%u.rd.times", n), layer->read_ns);
+    params_add_u64(params, NAME("block.%u.wr.reqs", n), layer->write_requests);
+    params_add_u64(params, NAME("block.%u.wr.bytes", n), layer->write_bytes);
+    params_add_u64(params, NAME("block.%u.wr.times", n), layer->write_ns);
+    params_add_u64(params, NAME("block.%u.fl.reqs", n), layer->flush_requests);
+    params_add_u64(params, NAME("block.%u.fl.times", n), layer->flush_ns);
+}
+
+static void add_sizes(struct gathering *gathering, uint32_t n, const struct layer_stats *layer)
+{
+    struct params *params = gathering->params;
     params_add_u64(params, NAME("block.%u.allocation", n), layer->highest_offset);
     params_add_u64(params, NAME("block.%u.capacity", n), layer->capacity);
     params_add_u64(params, NAME("block.%u.physical", n), layer->actual ? layer->actual : layer->capacity);
@@ -164,20 +154,35 @@ static void add_layer(struct gathering *gathering, uint32_t n, const struct disk
         params_add_u64(params, NAME("block.%u.threshold", n), layer->threshold);
 }
 
+/* How many layers of a disk are told of. Those below the first may be in the definition, or only QEMU found them. */
+static unsigned layers_of(const struct gathering *gathering, const struct disk *disk, const struct disk_stats *stats)
+{
+    unsigned count = 1;
+    if (!gathering->backing)
+        return count;
+    for (const struct disk_source *source = disk->source.backing; source && source->type; source = source->backing)
+        count++;
+    return stats && stats->layer_count > count ? stats->layer_count : count;
+}
+
 /* The items of one disk from number n on; returns the next number. */
-static uint32_t add_disk(struct gathering *gathering, uint32_t n, const struct disk *disk, bool only_count)
+static uint32_t add_disk(struct gathering *gathering, uint32_t n, const struct disk *disk)
 {
     const struct disk_stats *stats = gathering->stats ? stats_disk(gathering->stats, disk->info.alias) : NULL;
-    unsigned depth = 0;
-    for (const struct disk_source *source = &disk->source; source; source = source->backing, depth++) {
-        if (depth && source->type == SOURCE_TYPE_ABSENT)
-            break;
-        if (!only_count)
-            add_layer(gathering, n, disk, source, stats && depth < stats->layer_count ? &stats->layers[depth] : NULL,
-                      depth == 0);
-        n++;
-        if (!gathering->backing)
-            break;
+    const struct disk_source *source = &disk->source;
+    unsigned count = layers_of(gathering, disk, stats);
+    for (unsigned depth = 0; depth < count; depth++, n++) {
+        const struct layer_stats *layer = stats && depth < stats->layer_count ? &stats->layers[depth] : NULL;
+        const char *path = source && source->type ? disk_source_path(source) : layer ? layer->file : NULL;
+        params_add_string(gathering->params, NAME("block.%u.name", n), disk->target);
+        params_add_string(gathering->params, NAME("block.%u.path", n), arena_strdup(gathering->params->arena, path));
+        if (path && source && source->index)
+            params_add_u32(gathering->params, NAME("block.%u.backingIndex", n), source->index);
+        if (layer && depth == 0)
+            add_counters(gathering, n, layer);
+        if (layer && layer->sized)
+            add_sizes(gathering, n, layer);
+        source = source ? source->backing : NULL;
     }
     return n;
 }
@@ -186,12 +191,14 @@ static void add_block(struct gathering *gathering)
 {
     const struct domain_def *def = gathering->def;
     uint32_t count = 0;
-    for (uint32_t i = 0; i < def->disks.count; i++)
-        count = add_disk(gathering, count, def->disks.item[i], true);
+    for (uint32_t i = 0; i < def->disks.count; i++) {
+        const struct disk *disk = def->disks.item[i];
+        count += layers_of(gathering, disk, gathering->stats ? stats_disk(gathering->stats, disk->info.alias) : NULL);
+    }
     params_add_u32(gathering->params, "block.count", count);
-    count = 0;
+    uint32_t n = 0;
     for (uint32_t i = 0; i < def->disks.count; i++)
-        count = add_disk(gathering, count, def->disks.item[i], false);
+        n = add_disk(gathering, n, def->disks.item[i]);
 }
 
 static void add_iothread(struct gathering *gathering)
@@ -266,6 +273,8 @@ void domain_stats(struct domain **domains, size_t count, unsigned groups, unsign
         if (!groups || groups & groups_table[g].flag)
             ask |= groups_table[g].ask;
     stats_refresh(domains, count, ask, STATS_BULK_MS, arena);
+    if (ask & ASK_BLOCK)
+        stats_measure(domains, count);
     struct net_table net = {0};
     if (!groups || groups & DOMAIN_STATS_INTERFACE)
         net_table_read(&net, arena);

@@ -17,6 +17,7 @@ struct layer_stats {
     uint64_t capacity;       /* what the guest sees */
     uint64_t actual;         /* what the image takes on its host */
     uint64_t threshold;      /* of the write-threshold event; 0 = none set */
+    char *file;              /* of a backing image, as QEMU opened it */
     bool sized;              /* capacity and actual are known */
 };
 
@@ -56,6 +57,7 @@ struct stats {
     unsigned vcpu_count;
     struct disk_stats *disks;
     unsigned disk_count;
+    struct domain_def *sized; /* the definition (a reference) whose disks' sizes are known; NULL = to be asked for */
     uint64_t balloon[BALLOON_STATS];
     uint64_t balloon_updated; /* seconds since 1970, 0 = never */
     struct iothread_stats *iothreads;
@@ -68,6 +70,8 @@ struct stats {
     } dirty_rate;
 };
 void stats_free(struct stats *stats);
+/* Sizes or thresholds of disks have changed: they are asked for again when next needed. */
+void stats_forget_sizes(struct domain *domain);
 
 /* What can be asked of a QEMU. */
 enum {
@@ -76,6 +80,7 @@ enum {
     ASK_BALLOON = 4,
     ASK_IOTHREADS = 8,
     ASK_DIRTY_RATE = 16,
+    ASK_DISK_STATUS = 32, /* failures, which else are as old as the sizes */
     ASK_BUSY = 0x8000, /* also of a QEMU that has not answered something yet */
 };
 /* How long a guest that is alone with its silence is waited for in bulk, and by those who ask for one. */
@@ -83,7 +88,10 @@ enum { STATS_BULK_MS = 80, STATS_ONE_MS = 2000 };
 
 /* Asks all of them and waits until each has answered, or until none has answered any more for wait_ms. */
 void stats_refresh(struct domain **domains, size_t count, unsigned ask, unsigned wait_ms, struct arena *arena);
-/* The same for one; fails when the guest did not answer and nothing is known of it from before. The result holds until
+/* Looks how large the image files of running guests have grown. Their servers may hang, so a worker thread looks, and what
+ * it has not found in time stays as it was. Waits. */
+void stats_measure(struct domain **domains, size_t count);
+/* As stats_refresh() for one; fails when the guest did not answer and nothing is known of it from before. The result holds until
  * the next wait. */
 const struct stats *stats_of(struct domain *domain, unsigned ask, struct error *err);
 const struct disk_stats *stats_disk(const struct stats *stats, const char *alias);

@@ -31,15 +31,26 @@ static char *device_alias(const json_t *entry)
     return alias && *alias && *alias != '/' ? strndup(alias, strcspn(alias, "/")) : NULL;
 }
 
-static void disks_free(struct stats *stats)
+static void disk_list_free(struct disk_stats *disks, unsigned count)
 {
-    for (unsigned i = 0; i < stats->disk_count; i++) {
-        free(stats->disks[i].alias);
-        free(stats->disks[i].layers);
+    for (unsigned i = 0; i < count; i++) {
+        for (unsigned depth = 0; depth < disks[i].layer_count; depth++)
+            free(disks[i].layers[depth].file);
+        free(disks[i].alias);
+        free(disks[i].layers);
     }
-    free(stats->disks);
-    stats->disks = NULL;
-    stats->disk_count = 0;
+    free(disks);
+}
+
+static void forget_sizes(struct stats *stats)
+{
+    domain_def_free(steal(stats->sized));
+}
+
+void stats_forget_sizes(struct domain *domain)
+{
+    if (domain->stats)
+        forget_sizes(domain->stats);
 }
 
 static void count_layer(struct layer_stats *layer, const json_t *entry)
@@ -59,21 +70,48 @@ static void count_layer(struct layer_stats *layer, const json_t *entry)
     };
 }
 
+static struct disk_stats *find_disk(struct disk_stats *disks, unsigned count, const char *alias)
+{
+    for (unsigned i = 0; alias && i < count; i++)
+        if (strcmp(disks[i].alias, alias) == 0)
+            return &disks[i];
+    return NULL;
+}
+
+/* What counters do not tell stays as it was last learned, unless the chain has changed. */
+static void keep_sizes(struct stats *stats, struct disk_stats *disk, struct disk_stats *before)
+{
+    if (!before || before->layer_count != disk->layer_count) {
+        forget_sizes(stats);
+        return;
+    }
+    disk->failed = before->failed;
+    disk->no_space = before->no_space;
+    for (unsigned depth = 0; depth < disk->layer_count; depth++) {
+        struct layer_stats *layer = &disk->layers[depth], *old = &before->layers[depth];
+        layer->capacity = old->capacity;
+        layer->actual = old->actual;
+        layer->threshold = old->threshold;
+        layer->sized = old->sized;
+        layer->file = steal(old->file);
+    }
+}
+
 static void learn_counters(struct stats *stats, const json_t *reply)
 {
-    disks_free(stats);
     size_t count = json_array_size(reply);
     if (count > LIST_MAX)
         return;
-    stats->disks = xcalloc(count + 1, sizeof *stats->disks);
+    struct disk_stats *disks = xcalloc(count + 1, sizeof *disks);
+    unsigned known = 0;
     size_t i;
     json_t *entry;
     json_array_foreach (reply, i, entry) {
-        struct disk_stats *disk = &stats->disks[stats->disk_count];
+        struct disk_stats *disk = &disks[known];
         disk->alias = device_alias(entry);
         if (!disk->alias)
             continue;
-        stats->disk_count++;
+        known++;
         const json_t *layer = entry;
         for (; layer && disk->layer_count < LAYERS_MAX; layer = json_object_get(layer, "backing"))
             disk->layer_count++;
@@ -81,15 +119,16 @@ static void learn_counters(struct stats *stats, const json_t *reply)
         layer = entry;
         for (unsigned depth = 0; depth < disk->layer_count; depth++, layer = json_object_get(layer, "backing"))
             count_layer(&disk->layers[depth], layer);
+        keep_sizes(stats, disk, find_disk(stats->disks, stats->disk_count, disk->alias));
     }
+    disk_list_free(stats->disks, stats->disk_count);
+    stats->disks = disks;
+    stats->disk_count = known;
 }
 
 const struct disk_stats *stats_disk(const struct stats *stats, const char *alias)
 {
-    for (unsigned i = 0; alias && i < stats->disk_count; i++)
-        if (strcmp(stats->disks[i].alias, alias) == 0)
-            return &stats->disks[i];
-    return NULL;
+    return find_disk(stats->disks, stats->disk_count, alias);
 }
 
 static void size_layers(struct disk_stats *disk, const json_t *inserted)
@@ -100,6 +139,9 @@ static void size_layers(struct disk_stats *disk, const json_t *inserted)
         layer->capacity = number(image, "virtual-size");
         layer->actual = number(image, "actual-size");
         layer->sized = true;
+        const char *file = depth ? json_string_value(json_object_get(image, "filename")) : NULL;
+        if (file && !layer->file)
+            layer->file = xstrdup(file);
         image = json_object_get(image, "backing-image");
     }
     if (disk->layer_count)
@@ -113,7 +155,7 @@ static void learn_sizes(struct stats *stats, const json_t *reply)
     json_t *entry;
     json_array_foreach (reply, i, entry) {
         scoped_free char *alias = device_alias(entry);
-        struct disk_stats *disk = (struct disk_stats *)stats_disk(stats, alias);
+        struct disk_stats *disk = find_disk(stats->disks, stats->disk_count, alias);
         if (!disk)
             continue;
         const char *status = json_string_value(json_object_get(entry, "io-status"));
@@ -221,6 +263,11 @@ static bool has_disks(const struct domain_def *live, const struct stats *stats)
     return live->disks.count > 0;
 }
 
+static bool needs_sizes(const struct domain_def *live, const struct stats *stats)
+{
+    return live->disks.count && stats->sized != live;
+}
+
 static bool needs_vcpus(const struct domain_def *live, const struct stats *stats)
 {
     return !stats->vcpu_threads;
@@ -256,7 +303,8 @@ static const struct question {
     void (*learn)(struct stats *stats, const json_t *reply);
 } questions[] = {
     {ASK_BLOCK, "query-blockstats", has_disks, NULL, learn_counters},
-    {ASK_BLOCK, "query-block", has_disks, NULL, learn_sizes},
+    {ASK_BLOCK, "query-block", needs_sizes, NULL, learn_sizes},
+    {ASK_DISK_STATUS, "query-block", has_disks, NULL, learn_sizes},
     {ASK_VCPUS, "query-cpus-fast", needs_vcpus, NULL, learn_vcpus},
     {ASK_BALLOON, "qom-get", has_balloon_stats, balloon_arguments, learn_balloon},
     {ASK_IOTHREADS, "query-iothreads", has_iothreads, NULL, learn_iothreads},
@@ -267,6 +315,7 @@ static const struct question {
 struct inquiry {
     struct domain *domain;
     struct qmp *qmp;
+    struct domain_def *live; /* a reference: what the questions were about */
     struct qmp_batch *batch; /* NULL = nothing to ask */
     struct qmp_request requests[COUNT(questions)];
     const struct question *questions[COUNT(questions)];
@@ -288,7 +337,8 @@ void stats_free(struct stats *stats)
 {
     if (!stats)
         return;
-    disks_free(stats);
+    disk_list_free(stats->disks, stats->disk_count);
+    forget_sizes(stats);
     iothreads_free(stats);
     free(stats->vcpu_threads);
     free(stats);
@@ -315,8 +365,10 @@ static void submit(struct inquiry *inquiry, struct domain *domain, unsigned ask)
         inquiry->requests[inquiry->count++] = (struct qmp_request){
             .command = question->command, .arguments = question->arguments ? question->arguments(live) : NULL};
     }
-    if (inquiry->count)
-        inquiry->batch = qmp_submit(domain->qmp, inquiry->requests, inquiry->count);
+    if (!inquiry->count)
+        return;
+    inquiry->live = domain_def_ref(domain->object.live);
+    inquiry->batch = qmp_submit(domain->qmp, inquiry->requests, inquiry->count);
 }
 
 /* True when the guest answered everything. */
@@ -327,9 +379,17 @@ static bool collect(struct inquiry *inquiry, deadline until)
     struct domain *domain = inquiry->domain;
     inquiry->silent = qmp_collect(inquiry->batch, until, NULL) < 0;
     bool same = domain_active(domain) && domain->qmp == inquiry->qmp; /* it may have ended while we waited */
-    for (size_t i = 0; same && i < inquiry->count; i++)
-        if (inquiry->requests[i].reply)
-            inquiry->questions[i]->learn(stats_ensure(domain), inquiry->requests[i].reply);
+    for (size_t i = 0; same && i < inquiry->count; i++) {
+        struct stats *stats = stats_ensure(domain);
+        if (!inquiry->requests[i].reply)
+            continue;
+        inquiry->questions[i]->learn(stats, inquiry->requests[i].reply);
+        if (inquiry->questions[i]->learn == learn_sizes) {
+            forget_sizes(stats);
+            stats->sized = domain_def_ref(inquiry->live);
+        }
+    }
+    domain_def_free(inquiry->live);
     qmp_requests_finish(inquiry->requests, inquiry->count);
     return !inquiry->silent;
 }
