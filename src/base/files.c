@@ -16,7 +16,9 @@ char *file_read(struct arena *arena, const char *path, size_t max, size_t *lengt
     if (fd < 0 || fstat(fd, &status) < 0)
         return error_null_system(err, errno, "cannot read '%s'", path);
     /* /proc and /sys say 0 or a page: their size is only known by reading */
-    size_t room = S_ISREG(status.st_mode) && (size_t)status.st_size > 4096 ? (size_t)status.st_size + 1 : 4096;
+    size_t room = S_ISREG(status.st_mode) && status.st_size > 4096 ? (size_t)status.st_size + 1 : 4096;
+    if (room > max)
+        room = max + 1; /* enough to see that it is too much */
     size_t used = 0;
     scoped_free char *data = xrealloc(NULL, room);
     for (;;) {

@@ -60,8 +60,11 @@ struct watch *watch_new(int fd, int events, void (*ready)(void *owner, int event
     struct watch *watch = xcalloc(1, sizeof *watch);
     watch->ready = ready;
     watch->owner = owner;
-    if (uv_poll_init(loop_get(), &watch->poll, fd) < 0)
-        abort(); /* only for descriptors that cannot be polled (plain files): a programming error */
+    int rc = uv_poll_init(loop_get(), &watch->poll, fd);
+    if (rc < 0) { /* a plain file, or a second watch on one descriptor: a programming error, never a user's */
+        fprintf(stderr, "descriptor %d cannot be watched: %s\n", fd, uv_strerror(rc));
+        abort();
+    }
     watch_set(watch, events);
     return watch;
 }

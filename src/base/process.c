@@ -21,6 +21,7 @@ struct process {
     bool child, detached, exited;
     bool orphaned; /* process_free() was called: freed once it is reaped */
     struct watch *watch;
+    struct timer *late; /* tells of an end that came before process_on_exit() */
     struct condition gone;
     void (*on_exit)(void *owner);
     void *on_exit_owner;
@@ -214,6 +215,7 @@ void process_free(struct process *process)
         return;
     }
     watch_free(process->watch);
+    timer_free(process->late);
     close(process->pidfd);
     free(process);
 }
@@ -233,26 +235,20 @@ uint64_t process_start_time(pid_t pid)
     return field ? strtoull(field, NULL, 10) : 0;
 }
 
-static void exit_callback(void *owner)
+static void tell_exit(void *owner)
 {
     struct process *process = owner;
+    timer_free(steal(process->late));
     if (process->on_exit)
-        process->on_exit(process->on_exit_owner);
-}
-
-static void exit_callback_fiber(void *owner)
-{
-    struct error ignored;
-    await_sleep(0, &ignored);
-    exit_callback(owner);
+        process->on_exit(process->on_exit_owner); /* may free the process */
 }
 
 void process_on_exit(struct process *process, void (*exited)(void *owner), void *owner)
 {
     process->on_exit = exited;
     process->on_exit_owner = owner;
-    if (process->exited && exited)
-        fiber_start("process exit", exit_callback_fiber, process);
+    if (process->exited && exited && !process->late)
+        process->late = timer_new(0, 0, tell_exit, process);
 }
 
 bool process_has_exited(const struct process *process)
