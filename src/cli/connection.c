@@ -71,6 +71,8 @@ static int open_session(struct connection *connection, const struct uri *uri, st
                         struct error *err)
 {
     scoped_arena struct arena *arena = arena_new();
+    /* a daemon that accepts but never answers; ssh may wait for a person to type a password */
+    client_set_timeout(connection->client, connection->transport.process ? 0 : CONNECT_TIMEOUT_MS);
     if (authenticate(connection, err) < 0)
         return -1;
     if (keepalive.interval_s && connection_supports(connection, FEATURE_KEEPALIVE))
@@ -79,8 +81,10 @@ static int open_session(struct connection *connection, const struct uri *uri, st
                                      .flags = connection->readonly ? CONNECT_RO : 0};
     if (remote_connect_open(connection->client, &args, err) < 0)
         return -1;
+    connection->opened = true;
     if (connection_supports(connection, FEATURE_CLOSE_CALLBACK))
         connection->has_close_callback = remote_connect_register_close_callback(connection->client, err) == 0;
+    client_set_timeout(connection->client, 0);
     return 0;
 }
 
@@ -109,7 +113,7 @@ void connection_close(struct connection *connection)
 {
     if (!connection)
         return;
-    if (connection->client && !connection->closed) {
+    if (connection->opened && !connection->closed) {
         struct error ignored = {0};
         client_set_timeout(connection->client, GOODBYE_TIMEOUT_MS);
         if (connection->has_close_callback)

@@ -28,6 +28,7 @@ struct connection {
     struct client *client;
     char *uri; /* as asked for */
     bool readonly;
+    bool opened;           /* connect-open was answered well */
     bool closed;           /* by the other side; reason says why */
     struct error reason;
     struct list listeners;

@@ -189,7 +189,7 @@ int shell_interact(struct shell *shell)
 {
     struct error err = {0};
     shell->interactive = true;
-    if (shell_connect(shell, &err) < 0) {
+    if (shell->uri_named && shell_connect(shell, &err) < 0) { /* the default one can wait until it is needed */
         output_error(shell, &err);
         return -1;
     }

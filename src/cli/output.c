@@ -65,6 +65,20 @@ void output_warning(struct shell *shell, const char *format, ...)
     log_line(shell, "warning", text_string(&message));
 }
 
+void output_debug(struct shell *shell, int level, const char *format, ...)
+{
+    if (level < shell->debug)
+        return;
+    scoped_text struct text message = {0};
+    va_list args;
+    va_start(args, format);
+    text_vprintf(&message, format, args);
+    va_end(args);
+    fflush(stdout);
+    fprintf(stderr, "debug: %s\n", text_string(&message));
+    log_line(shell, "debug", text_string(&message));
+}
+
 void output_json(json_t *value)
 {
     json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));

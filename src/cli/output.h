@@ -21,6 +21,8 @@ bool output_is_json(const struct invocation *in);
 void output_note(const struct invocation *in, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A message on stderr (and in the log): "error: ...". */
 void output_error(struct shell *shell, const struct error *err);
+/* What the program does, when -d asks for that much: level 0 most detailed ... 4 errors only. */
+void output_debug(struct shell *shell, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void output_warning(struct shell *shell, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Prints the value as indented JSON and releases it. */

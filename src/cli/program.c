@@ -13,6 +13,7 @@ static int apply_connect(struct shell *shell, const char *value, struct error *e
 {
     free(shell->uri);
     shell->uri = xstrdup(value);
+    shell->uri_named = true;
     return 0;
 }
 

@@ -45,6 +45,7 @@ int shell_connect(struct shell *shell, struct error *err)
     }
     if (shell->connection)
         return 0;
+    output_debug(shell, 0, "connecting to '%s'%s", shell->uri, shell->readonly ? " read-only" : "");
     shell->connection = connection_open(shell->uri, shell->readonly, shell->keepalive, err);
     return shell->connection ? 0 : command_failed(err, "cannot connect to '%s'", shell->uri);
 }
@@ -55,6 +56,7 @@ static int run_one(struct invocation *in)
     struct error err = {0};
     uint64_t begin = now_ns();
     int result = 0;
+    output_debug(shell, 1, "command '%s'", in->command->name);
     if (!(in->command->flags & COMMAND_NO_CONNECTION))
         result = shell_connect(shell, &err);
     if (result == 0)

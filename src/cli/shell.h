@@ -14,9 +14,9 @@
 struct shell {
     struct connection *connection; /* NULL = not connected */
     char *uri;                     /* what the next connection is made to */
+    bool uri_named;                /* by -c: then it must work at once */
     bool readonly, quiet, timing, interactive;
     bool quitting;                 /* `quit` was typed */
-    bool connection_lost;          /* it ended by itself; the next command connects anew and says so */
     enum output_format format;
     char escape;                   /* ends a console */
     struct keepalive keepalive;
