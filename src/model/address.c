@@ -123,22 +123,26 @@ int drive_addresses_assign(struct domain_def *def, struct error *err)
 
 #define VIRTIO_SERIAL_PORTS_DEFAULT 31
 
-static bool virtio_serial_port_used(const struct domain_def *def, uint32_t controller, uint32_t port)
+#define VIRTIO_SERIAL_PORTS_MAX     511
+
+struct ports_used {
+    bool port[VIRTIO_SERIAL_PORTS_MAX + 1];
+};
+
+static void port_use(struct ports_used *used, uint32_t controller, const struct chardev *chardev)
 {
-    for (uint32_t i = 0; i < def->channels.count; i++) {
-        const struct device_address *address = &def->channels.item[i]->info.address;
-        if (address->type == ADDRESS_TYPE_VIRTIO_SERIAL && address->virtio_serial.controller == controller &&
-            address->virtio_serial.port == port)
-            return true;
-    }
-    for (uint32_t i = 0; i < def->consoles.count; i++) {
-        const struct device_address *address = &def->consoles.item[i]->info.address;
-        if (def->consoles.item[i]->target_type == CHARDEV_TARGET_VIRTIO &&
-            address->type == ADDRESS_TYPE_VIRTIO_SERIAL && address->virtio_serial.controller == controller &&
-            address->virtio_serial.port == port)
-            return true;
-    }
-    return false;
+    const struct device_address *address = &chardev->info.address;
+    if (chardev->target_type == CHARDEV_TARGET_VIRTIO && address->type == ADDRESS_TYPE_VIRTIO_SERIAL &&
+        address->virtio_serial.controller == controller && address->virtio_serial.port <= VIRTIO_SERIAL_PORTS_MAX)
+        used->port[address->virtio_serial.port] = true;
+}
+
+static void ports_collect(struct ports_used *used, const struct domain_def *def, uint32_t controller)
+{
+    for (uint32_t i = 0; i < def->channels.count; i++)
+        port_use(used, controller, def->channels.item[i]);
+    for (uint32_t i = 0; i < def->consoles.count; i++)
+        port_use(used, controller, def->consoles.item[i]);
 }
 
 /* Port 0 is for consoles only. */
@@ -153,8 +157,10 @@ static int virtio_serial_assign(struct domain_def *def, struct chardev *chardev,
         if (controller->type != CONTROLLER_TYPE_VIRTIO_SERIAL || (only != UINT32_MAX && controller->index != only))
             continue;
         uint32_t ports = controller->ports.set ? controller->ports.value : VIRTIO_SERIAL_PORTS_DEFAULT;
-        for (uint32_t port = first_port; port < ports; port++) {
-            if (virtio_serial_port_used(def, controller->index, port))
+        struct ports_used used = {0};
+        ports_collect(&used, def, controller->index);
+        for (uint32_t port = first_port; port < ports && port <= VIRTIO_SERIAL_PORTS_MAX; port++) {
+            if (used.port[port])
                 continue;
             address->type = ADDRESS_TYPE_VIRTIO_SERIAL;
             address->virtio_serial.controller = controller->index;

@@ -7,6 +7,8 @@
 #include "model/complete_devices.h"
 #include "model/xml.h"
 
+#define NUMA_CELLS_MAX 128 /* QEMU's MAX_NODES */
+
 /* In the names of machine types, with or without a version. */
 bool machine_is_q35(const struct domain_def *def)
 {
@@ -225,6 +227,9 @@ int domain_complete(struct domain_def *def, const struct domain_defaults *defaul
         return -1;
     boot_complete(def);
     cpu_complete(def);
+    if (def->cpu && def->cpu->cells.count > NUMA_CELLS_MAX)
+        return error_set(err, ERR_CONFIG_UNSUPPORTED, "domain '%s' has %u NUMA cells; the limit is %d", def->name,
+                         def->cpu->cells.count, NUMA_CELLS_MAX);
     distances_complete(def);
     if (memory_complete(def, err) < 0 || vcpu_complete(def, err) < 0)
         return -1;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "model/address.h"
 #include "model/complete.h"
 #include "model/xml.h"
 
@@ -380,8 +381,18 @@ static void small_devices_complete(struct domain_def *def)
     }
 }
 
+#define DEVICES_MAX 2048
+
+static int device_count(const struct device_ref *ref, void *owner)
+{
+    return ++*(unsigned *)owner > DEVICES_MAX;
+}
+
 int devices_complete(struct domain_def *def, struct error *err)
 {
+    unsigned count = 0;
+    if (devices_visit(def, device_count, &count))
+        return error_set(err, ERR_CONFIG_UNSUPPORTED, "domain '%s' has more than %d devices", def->name, DEVICES_MAX);
     disks_sort(def);
     for (uint32_t i = 0; i < def->disks.count; i++)
         if (disk_complete(def, def->disks.item[i], err) < 0)

@@ -23,6 +23,18 @@ static void bit_set(struct bits *bits, unsigned bit, bool on)
         bits->byte[bit / 8] &= (unsigned char)~(1u << bit % 8);
 }
 
+static void bits_fill(struct bits *bits, unsigned first, unsigned last)
+{
+    while (first <= last && first % 8)
+        bit_set(bits, first++, true);
+    if (first <= last) {
+        memset(bits->byte + first / 8, 0xff, (last + 1 - first) / 8);
+        first += (last + 1 - first) / 8 * 8;
+    }
+    while (first <= last)
+        bit_set(bits, first++, true);
+}
+
 static const char *blanks_skip(const char *text)
 {
     return text + strspn(text, " \t\r\n");
@@ -55,8 +67,10 @@ static bool bits_read(struct bits *bits, const char *text)
             if (!text || last < first)
                 return false;
         }
-        for (unsigned bit = first; bit <= last; bit++)
-            bit_set(bits, bit, !without);
+        if (without)
+            bit_set(bits, first, false);
+        else
+            bits_fill(bits, first, last);
         if (*text == '\0')
             return true;
         if (*text != ',')
@@ -84,13 +98,18 @@ char *cpuset_normalize(struct arena *arena, const char *text)
     return arena_strdup(arena, text_string(&out));
 }
 
-int cpuset_next(const char *text, unsigned from)
+unsigned cpuset_members(const char *text, unsigned *member, unsigned max)
 {
     struct bits bits = {0};
-    if (*text && !bits_read(&bits, text))
-        return -1;
-    for (unsigned bit = from; bit < CPUSET_BITS; bit++)
-        if (bit_get(&bits, bit))
-            return (int)bit;
-    return -1;
+    unsigned count = 0;
+    if (!bits_read(&bits, text))
+        return 0;
+    for (unsigned bit = 0; bit < CPUSET_BITS; bit++) {
+        if (!bit_get(&bits, bit))
+            continue;
+        if (count < max)
+            member[count] = bit;
+        count++;
+    }
+    return count;
 }

@@ -9,5 +9,5 @@
 /* The same set in its shortest spelling ("0-1,3,7"), or NULL when the text is no set. */
 char *cpuset_normalize(struct arena *arena, const char *text);
 
-/* The first member at or behind from, -1 when there is none. text is normalized. */
-int cpuset_next(const char *text, unsigned from);
+/* Writes the members of a normalized set in order; returns how many there are, also if that is more than max. */
+unsigned cpuset_members(const char *text, unsigned *member, unsigned max);

@@ -82,31 +82,35 @@ static const struct field cputune_fields[] = {
 };
 
 /* Each processor has its own scheduler in the end: "0-1" becomes two elements. */
-static void schedulers_split(struct parse *parse, void *list)
+static int schedulers_split(struct parse *parse, void *list)
 {
+    unsigned members[XML_LIST_MAX];
     struct {
         struct scheduler_part **item;
         uint32_t count, capacity;
     } *all = list, one = {0};
     for (uint32_t i = 0; i < all->count; i++) {
-        const char *ids = all->item[i]->ids;
-        for (int id = ids ? cpuset_next(ids, 0) : -1; id >= 0; id = cpuset_next(ids, (unsigned)id + 1)) {
+        unsigned count = all->item[i]->ids ? cpuset_members(all->item[i]->ids, members, XML_LIST_MAX) : 0;
+        if (one.count + count > XML_LIST_MAX)
+            return xml_error(parse, NULL, "schedulers are given for more than %d processors", XML_LIST_MAX);
+        for (unsigned member = 0; member < count; member++) {
             struct scheduler_part *part = arena_memdup(parse->arena, all->item[i], sizeof(*part));
-            part->ids = arena_printf(parse->arena, "%d", id);
+            part->ids = arena_printf(parse->arena, "%u", members[member]);
             list_add(parse->arena, &one, part);
         }
     }
     all->item = one.item;
     all->count = one.count;
     all->capacity = one.capacity;
+    return 0;
 }
 
 static int cputune_parsed(void *part, struct parse *parse)
 {
     struct cputune *cputune = part;
-    schedulers_split(parse, &cputune->vcpuscheds);
-    schedulers_split(parse, &cputune->iothreadscheds);
-    return 0;
+    if (schedulers_split(parse, &cputune->vcpuscheds) < 0)
+        return -1;
+    return schedulers_split(parse, &cputune->iothreadscheds);
 }
 ELEMENT(cputune, cputune, .parsed = cputune_parsed);
 

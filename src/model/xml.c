@@ -37,11 +37,19 @@ void **list_grow(struct arena *arena, void *list)
     return &any->item[any->count++];
 }
 
-static void depth_limit(void *context)
+/* Why our own handlers stopped the parser. */
+enum stop { STOP_NOT, STOP_DEPTH, STOP_DOCTYPE };
+
+static void stop(xmlParserCtxt *parser, enum stop why)
 {
-    xmlParserCtxt *parser = context;
-    if (parser->nameNr > XML_DEPTH_MAX)
-        xmlStopParser(parser);
+    *(enum stop *)parser->_private = why;
+    xmlStopParser(parser);
+}
+
+/* A DTD could define entities that expand without end: its first line ends the parser. */
+static void internal_subset(void *context, const xmlChar *name, const xmlChar *public_id, const xmlChar *system_id)
+{
+    stop(context, STOP_DOCTYPE);
 }
 
 /* Keeps the default handler and stops the parser when elements are nested too deeply. */
@@ -51,7 +59,9 @@ static void start_element(void *context, const xmlChar *name, const xmlChar *pre
 {
     xmlSAX2StartElementNs(context, name, prefix, uri, namespace_count, namespaces, attribute_count, defaulted_count,
                           attributes);
-    depth_limit(context);
+    xmlParserCtxt *parser = context;
+    if (parser->nameNr > XML_DEPTH_MAX)
+        stop(parser, STOP_DEPTH);
 }
 
 static void parser_scope(xmlParserCtxt **parser)
@@ -60,15 +70,34 @@ static void parser_scope(xmlParserCtxt **parser)
         xmlFreeParserCtxt(*parser);
 }
 
+/* The most attributes that stand in one tag, roughly: =" between two brackets. */
+static unsigned attributes_count(const char *xml, size_t length)
+{
+    unsigned most = 0, here = 0;
+    for (size_t i = 1; i < length; i++) {
+        if (xml[i] == '<' || xml[i] == '>')
+            here = 0;
+        else if ((xml[i] == '"' || xml[i] == '\'') && xml[i - 1] == '=' && ++here > most)
+            most = here;
+    }
+    return most;
+}
+
 xmlDoc *xml_read(const char *xml, size_t length, const char *root, struct error *err)
 {
     if (length > XML_SIZE_MAX)
         return error_null(err, ERR_XML_ERROR, "the XML of the %s is %zu bytes long; the limit is %u", root, length,
                           XML_SIZE_MAX);
+    if (attributes_count(xml, length) > XML_ATTRIBUTES_MAX)
+        return error_null(err, ERR_XML_ERROR, "the XML of the %s has an element with more than %d attributes", root,
+                          XML_ATTRIBUTES_MAX);
     scope_cleanup(parser_scope) xmlParserCtxt *parser = xmlNewParserCtxt();
     if (!parser)
         return error_null(err, ERR_NO_MEMORY, "cannot make an XML parser");
+    enum stop why = STOP_NOT;
+    parser->_private = &why;
     parser->sax->startElementNs = start_element;
+    parser->sax->internalSubset = internal_subset;
     xmlDoc *doc = xmlCtxtReadMemory(parser, xml, (int)length, NULL, NULL,
                                     XML_PARSE_NONET | XML_PARSE_NOBLANKS | XML_PARSE_NOCDATA | XML_PARSE_NOERROR |
                                     XML_PARSE_NOWARNING | XML_PARSE_COMPACT);
@@ -76,7 +105,9 @@ xmlDoc *xml_read(const char *xml, size_t length, const char *root, struct error 
         if (doc)
             xmlFreeDoc(doc);
         const xmlError *found = xmlCtxtGetLastError(parser);
-        if (!found || found->code == XML_ERR_USER_STOP)
+        if (why == STOP_DOCTYPE)
+            return error_null(err, ERR_XML_ERROR, "the XML of the %s has a DOCTYPE; remove it", root);
+        if (why == STOP_DEPTH || !found)
             return error_null(err, ERR_XML_DETAIL, "the XML of the %s nests elements deeper than %d levels", root,
                               XML_DEPTH_MAX);
         int cut = found->message ? (int)strcspn(found->message, "\n") : 0;
@@ -84,12 +115,9 @@ xmlDoc *xml_read(const char *xml, size_t length, const char *root, struct error 
                           cut, cut ? found->message : "");
     }
     xmlNode *top = xmlDocGetRootElement(doc);
-    if (doc->intSubset || !top || strcmp((const char *)top->name, root) != 0) {
-        if (doc->intSubset)
-            error_set(err, ERR_XML_ERROR, "the XML of the %s has a DOCTYPE; remove it", root);
-        else
-            error_set(err, ERR_XML_ERROR, "unexpected root element <%s>, expecting <%s>",
-                      top ? (const char *)top->name : "", root);
+    if (!top || strcmp((const char *)top->name, root) != 0) {
+        error_set(err, ERR_XML_ERROR, "unexpected root element <%s>, expecting <%s>",
+                  top ? (const char *)top->name : "", root);
         xmlFreeDoc(doc);
         return NULL;
     }
@@ -254,6 +282,9 @@ static char *node_dump(struct parse *parse, xmlNode *node, bool foreign)
 static int extra_add(struct parse *parse, const struct place *place, const struct field *after, bool known,
                      xmlNode *node, const xmlAttr *attr)
 {
+    if (++parse->extras > XML_EXTRAS_MAX)
+        return error_set(parse->err, ERR_XML_ERROR, "the document has more than %d parts that are not known",
+                         XML_EXTRAS_MAX);
     char *path = node_path(parse->arena, node);
     if (attr)
         path = arena_printf(parse->arena, "%s/@%s", path, (const char *)attr->name);
@@ -401,6 +432,9 @@ static int part_parse(struct parse *parse, const struct field *field, void *part
         struct any_list *list = member;
         if (list->count == 0 && list->capacity == 0) {
             list->capacity = siblings_count(child);
+            if (list->capacity > XML_LIST_MAX)
+                return error_set(parse->err, ERR_XML_ERROR, "%s: stands there %u times; the limit is %d",
+                                 node_path(parse->arena, child), list->capacity, XML_LIST_MAX);
             list->item = arena_new_array(parse->arena, list->capacity, void *);
         }
         *list_grow(parse->arena, list) = own;
