@@ -40,7 +40,8 @@ static int os_complete(struct domain_def *def, const struct domain_defaults *def
         def->emulator = arena_strdup(def->arena, defaults->emulator(defaults->owner, def->type, os->arch));
     if (!def->emulator && defaults && defaults->emulator)
         return error_set(err, ERR_CONFIG_UNSUPPORTED,
-                         "domain '%s': no emulator for arch '%s' is installed here; install one or name it in <emulator>",
+                         "domain '%s': no emulator for arch '%s' is installed here; install one or name it in "
+                         "<emulator>",
                          def->name, os->arch);
     if (defaults && defaults->machine) {
         const char *canonical = defaults->machine(defaults->owner, def->emulator, def->type, os->machine);

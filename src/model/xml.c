@@ -16,6 +16,7 @@ struct place {
     void *part;
     const char *group;
     size_t group_length;
+    bool text_seen; /* the node was looked through for text among its children: there is none */
 };
 
 struct any_list {
@@ -38,11 +39,16 @@ void **list_grow(struct arena *arena, void *list)
 }
 
 /* Why our own handlers stopped the parser. */
-enum stop { STOP_NOT, STOP_DEPTH, STOP_DOCTYPE };
+enum stop { STOP_NOT, STOP_DEPTH, STOP_ELEMENTS, STOP_DOCTYPE };
+
+struct watch {
+    enum stop why;
+    unsigned elements;
+};
 
 static void stop(xmlParserCtxt *parser, enum stop why)
 {
-    *(enum stop *)parser->_private = why;
+    ((struct watch *)parser->_private)->why = why;
     xmlStopParser(parser);
 }
 
@@ -52,7 +58,7 @@ static void internal_subset(void *context, const xmlChar *name, const xmlChar *p
     stop(context, STOP_DOCTYPE);
 }
 
-/* Keeps the default handler and stops the parser when elements are nested too deeply. */
+/* Keeps the default handler and stops the parser when elements are too many or nested too deeply. */
 static void start_element(void *context, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri,
                           int namespace_count, const xmlChar **namespaces, int attribute_count, int defaulted_count,
                           const xmlChar **attributes)
@@ -60,7 +66,9 @@ static void start_element(void *context, const xmlChar *name, const xmlChar *pre
     xmlSAX2StartElementNs(context, name, prefix, uri, namespace_count, namespaces, attribute_count, defaulted_count,
                           attributes);
     xmlParserCtxt *parser = context;
-    if (parser->nameNr > XML_DEPTH_MAX)
+    if (++((struct watch *)parser->_private)->elements > XML_ELEMENTS_MAX)
+        stop(parser, STOP_ELEMENTS);
+    else if (parser->nameNr > XML_DEPTH_MAX)
         stop(parser, STOP_DEPTH);
 }
 
@@ -94,8 +102,8 @@ xmlDoc *xml_read(const char *xml, size_t length, const char *root, struct error 
     scope_cleanup(parser_scope) xmlParserCtxt *parser = xmlNewParserCtxt();
     if (!parser)
         return error_null(err, ERR_NO_MEMORY, "cannot make an XML parser");
-    enum stop why = STOP_NOT;
-    parser->_private = &why;
+    struct watch watch = {STOP_NOT, 0};
+    parser->_private = &watch;
     parser->sax->startElementNs = start_element;
     parser->sax->internalSubset = internal_subset;
     xmlDoc *doc = xmlCtxtReadMemory(parser, xml, (int)length, NULL, NULL,
@@ -105,9 +113,12 @@ xmlDoc *xml_read(const char *xml, size_t length, const char *root, struct error 
         if (doc)
             xmlFreeDoc(doc);
         const xmlError *found = xmlCtxtGetLastError(parser);
-        if (why == STOP_DOCTYPE)
+        if (watch.why == STOP_DOCTYPE)
             return error_null(err, ERR_XML_ERROR, "the XML of the %s has a DOCTYPE; remove it", root);
-        if (why == STOP_DEPTH || !found)
+        if (watch.why == STOP_ELEMENTS)
+            return error_null(err, ERR_XML_ERROR, "the XML of the %s has more than %d elements", root,
+                              XML_ELEMENTS_MAX);
+        if (watch.why == STOP_DEPTH || !found)
             return error_null(err, ERR_XML_DETAIL, "the XML of the %s nests elements deeper than %d levels", root,
                               XML_DEPTH_MAX);
         int cut = found->message ? (int)strcspn(found->message, "\n") : 0;
@@ -463,7 +474,7 @@ static void first_after(const struct element *element, const struct place *place
     }
 }
 
-static int node_parse(struct parse *parse, const struct place *place, xmlNode *node);
+static int node_parse(struct parse *parse, struct place *place, xmlNode *node);
 
 /* A second element of a kind that has one place only would overwrite the first. */
 static bool child_repeats(const struct child_match *match, const xmlNode *child)
@@ -477,15 +488,16 @@ static bool child_repeats(const struct child_match *match, const xmlNode *child)
     return false;
 }
 
-static int child_parse(struct parse *parse, const struct place *place, xmlNode *child, const struct field **after)
+static int child_parse(struct parse *parse, struct place *place, xmlNode *child, const struct field **after)
 {
     struct child_match match = {0};
     child_find(place->element, place->part, place, child, &match);
     if (!match.last) {
         const struct field *previous = NULL;
         bool inside = false;
-        if (node_is_mixed(child->parent))
+        if (!place->text_seen && node_is_mixed(child->parent))
             return error_set(parse->err, ERR_XML_ERROR, "%s: may not stand among text", node_path(parse->arena, child));
+        place->text_seen = true;
         if (!*after)
             first_after(place->element, place, &previous, after, &inside);
         return extra_add(parse, place, *after, false, child, NULL);
@@ -507,10 +519,11 @@ static int child_parse(struct parse *parse, const struct place *place, xmlNode *
     struct place inside = *place;
     inside.group = match.group ? match.group : match.last->path;
     inside.group_length = match.group ? match.group_length : strlen(match.last->path);
+    inside.text_seen = false;
     return node_parse(parse, &inside, child);
 }
 
-static int node_parse(struct parse *parse, const struct place *place, xmlNode *node)
+static int node_parse(struct parse *parse, struct place *place, xmlNode *node)
 {
     if (attributes_parse(parse, place->element, place->part, place, node) < 0)
         return -1;

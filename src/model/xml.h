@@ -13,6 +13,7 @@
 /* Limits on what is read; a definition beyond them is refused, not cut. */
 #define XML_SIZE_MAX  (4u << 20)
 #define XML_DEPTH_MAX 64
+#define XML_ELEMENTS_MAX   65536
 #define XML_ATTRIBUTES_MAX 1024 /* of one element; libxml2's time grows with their square */
 #define XML_LIST_MAX 4096       /* elements of one kind beside each other */
 #define XML_EXTRAS_MAX 1000     /* parts of a document that no table knows */

@@ -122,15 +122,16 @@ static void deep_and_large_documents_are_refused(void **state)
 
 /* What makes work grow faster than the document; parse() of each must end soon. */
 static const struct {
+    unsigned times;
     const char *before, *repeat, *after, *words;
 } bombs[] = {
-    {"<domain type='qemu'><name>a</name>", "<x/>", "</domain>", "more than 1000 parts that are not known"},
-    {"<domain type='qemu'", " a%u=''", "/>", "more than 1024 attributes"},
-    {"<domain type='qemu'><name>a</name><devices>", "<disk><target dev='vda'/></disk>", "</devices></domain>",
+    {100000, "<domain type='qemu'><name>a</name>", "<x/>", "</domain>", "more than 65536 elements"},
+    {5000, "<domain type='qemu'", " a%u=''", "/>", "more than 1024 attributes"},
+    {5000, "<domain type='qemu'><name>a</name><devices>", "<disk><target dev='vda'/></disk>", "</devices></domain>",
      "the limit is 4096"},
-    {"<domain type='qemu'><name>a</name><memory>1</memory><os><type>hvm</type></os><features>", "<acpi/>",
-     "</features></domain>", NULL},
-    {"<domain type='qemu'><name>a</name><memory>1</memory><os><type>hvm</type></os><cputune>"
+    {100000, "<domain type='qemu'><name>a</name><memory>1</memory><os><type>hvm</type></os><features>", "<acpi/>",
+     "</features></domain>", "more than 65536 elements"},
+    {200000, "<domain type='qemu'><name>a</name><memory>1</memory><os><type>hvm</type></os><cputune>"
      "<vcpupin vcpu='0' cpuset='", "0-16383,", "1'/></cputune></domain>", NULL},
 };
 
@@ -139,7 +140,7 @@ static void hostile_documents_end_soon(void **state)
     for (size_t i = 0; i < COUNT(bombs); i++) {
         scoped_text struct text xml = {0};
         text_append(&xml, bombs[i].before);
-        for (unsigned count = 0; xml.length < 2000000; count++)
+        for (unsigned count = 0; count < bombs[i].times; count++)
             strstr(bombs[i].repeat, "%u") ? text_printf(&xml, " a%u=''", count) : text_append(&xml, bombs[i].repeat);
         text_append(&xml, bombs[i].after);
         struct error err = {0};
@@ -147,12 +148,19 @@ static void hostile_documents_end_soon(void **state)
         if (bombs[i].words ? !strstr(err.message, bombs[i].words) : !def)
             fail_msg("%s...: %s", bombs[i].repeat, err.message);
     }
-    scoped_text struct text many = {0};
+    scoped_text struct text many = {0}, unknown = {0};
+    text_append(&unknown, "<domain type='qemu'><name>a</name><features>");
+    for (unsigned i = 0; i < 60000; i++)
+        text_append(&unknown, i < 58000 ? "<acpi/>" : "<x/>");
+    text_append(&unknown, "</features></domain>");
+    struct error err = {0};
+    assert_null(domain_parse(unknown.data, -1, 0, NULL, &err));
+    assert_non_null(strstr(err.message, "more than 1000 parts that are not known"));
+
     text_append(&many, "<domain type='qemu'><name>a</name><memory>65536</memory><os><type>hvm</type></os><devices>");
     for (unsigned i = 0; i < 2000; i++)
         text_append(&many, "<channel type='null'><target type='virtio'/></channel>");
     text_append(&many, "</devices></domain>");
-    struct error err = {0};
     scoped_domain_def struct domain_def *def = domain_parse(many.data, -1, 0, NULL, &err);
     if (!def)
         fail_msg("%s", err.message);
