@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/fiber.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -313,7 +315,15 @@ int await_fd(int fd, int events, deadline until, struct error *err)
     struct fd_wait wait = {0};
     condition_init(&wait.condition);
     int wanted = (events & POLLIN ? UV_READABLE : 0) | (events & POLLOUT ? UV_WRITABLE : 0);
-    struct watch *watch = watch_new(fd, wanted, fd_ready, &wait);
+    /* epoll knows a descriptor once: of two fibers, one that reads and one that writes, the second watches a copy */
+    scoped_fd int copy = -1;
+    struct watch *watch = watch_try(fd, wanted, fd_ready, &wait);
+    if (!watch) {
+        copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (copy < 0)
+            return error_system(err, errno, "cannot wait for descriptor %d", fd);
+        watch = watch_new(copy, wanted, fd_ready, &wait);
+    }
     int rc = condition_wait(&wait.condition, until, err);
     watch_free(watch);
     return rc < 0 ? -1 : wait.events;

@@ -55,17 +55,29 @@ void watch_set(struct watch *watch, int events)
         uv_poll_stop(&watch->poll);
 }
 
-struct watch *watch_new(int fd, int events, void (*ready)(void *owner, int events), void *owner)
+struct watch *watch_try(int fd, int events, void (*ready)(void *owner, int events), void *owner)
 {
     struct watch *watch = xcalloc(1, sizeof *watch);
-    watch->ready = ready;
-    watch->owner = owner;
     int rc = uv_poll_init(loop_get(), &watch->poll, fd);
-    if (rc < 0) { /* a plain file, or a second watch on one descriptor: a programming error, never a user's */
+    if (rc < 0 && rc != UV_EEXIST) { /* a plain file: a programming error, never a user's */
         fprintf(stderr, "descriptor %d cannot be watched: %s\n", fd, uv_strerror(rc));
         abort();
     }
+    if (rc < 0) {
+        free(watch);
+        return NULL;
+    }
+    watch->ready = ready;
+    watch->owner = owner;
     watch_set(watch, events);
+    return watch;
+}
+
+struct watch *watch_new(int fd, int events, void (*ready)(void *owner, int events), void *owner)
+{
+    struct watch *watch = watch_try(fd, events, ready, owner);
+    if (!watch)
+        abort(); /* its owner watches it twice */
     return watch;
 }
 

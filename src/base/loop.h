@@ -17,6 +17,8 @@ void loop_stop(void);
  * that. */
 struct watch;
 struct watch *watch_new(int fd, int events, void (*ready)(void *owner, int events), void *owner);
+/* NULL when the descriptor is watched already: then watch a dup() of it. */
+struct watch *watch_try(int fd, int events, void (*ready)(void *owner, int events), void *owner);
 void watch_set(struct watch *watch, int events);
 void watch_free(struct watch *watch); /* allowed inside ready() */
 

@@ -360,7 +360,9 @@ static struct qmp_batch *batch_new(struct qmp *qmp, struct qmp_request *requests
     batch->requests = requests;
     batch->count = batch->outstanding = count;
     batch->qmp = qmp;
-    if (qmp->reason.code)
+    if (!qmp)
+        error_set(&batch->lost, ERR_OPERATION_INVALID, "the guest has ended");
+    else if (qmp->reason.code)
         batch->lost = qmp->reason;
     else if (qmp->call_count + count > IN_FLIGHT_MAX)
         error_set(&batch->lost, ERR_OPERATION_TIMEOUT,
@@ -408,7 +410,8 @@ static void batch_forget(struct qmp_batch *batch)
     free(batch);
 }
 
-int qmp_collect(struct qmp_batch *batch, deadline until, struct error *err)
+/* *lost tells whether the monitor went, although everything may have been answered before: then it may be freed. */
+static int collect(struct qmp_batch *batch, deadline until, bool *lost, struct error *err)
 {
     int status = 0;
     while (status == 0 && batch->outstanding > 0 && !batch->lost.code)
@@ -421,8 +424,15 @@ int qmp_collect(struct qmp_batch *batch, deadline until, struct error *err)
         error_set(err, ERR_OPERATION_TIMEOUT, "QEMU of domain '%s' has not answered '%s' in time", batch->qmp->name,
                   batch->requests[batch->count - 1].command);
     }
+    *lost = batch->lost.code != 0;
     batch_forget(batch);
     return status;
+}
+
+int qmp_collect(struct qmp_batch *batch, deadline until, struct error *err)
+{
+    bool lost;
+    return collect(batch, until, &lost, err);
 }
 
 void qmp_requests_finish(struct qmp_request *requests, size_t count)
@@ -563,8 +573,11 @@ void qmp_free(struct qmp *qmp)
 
 int qmp_handshake(struct qmp *qmp, deadline until, struct error *err)
 {
-    if (qmp->handshake && qmp_collect(steal(qmp->handshake), until, err) < 0)
+    bool lost = false;
+    if (qmp->handshake && collect(steal(qmp->handshake), until, &lost, err) < 0)
         return -1;
+    if (lost)
+        return error_set(err, ERR_OPERATION_ABORTED, "QEMU ended right after its greeting");
     if (!qmp->negotiation.reply && !qmp->negotiation.failure)
         return error_set(err, ERR_OPERATION_TIMEOUT, "QEMU of domain '%s' has not answered its greeting", qmp->name);
     return qmp_request_error(&qmp->negotiation, err);
@@ -579,11 +592,11 @@ uint32_t qmp_version(const struct qmp *qmp, const char **package)
 
 uint64_t qmp_unanswered_since(const struct qmp *qmp)
 {
-    const struct call *call = first(&qmp->calls);
+    const struct call *call = qmp ? first(&qmp->calls) : NULL;
     return call ? call->sent_ns : 0;
 }
 
 bool qmp_is_closed(const struct qmp *qmp)
 {
-    return qmp->reason.code != 0;
+    return !qmp || qmp->reason.code != 0;
 }

@@ -16,6 +16,9 @@
  * send them together (qmp_submit). */
 struct qmp;
 
+/* A guest may end while a fiber waits, and its monitor with it. So all that takes a struct qmp to ask something accepts
+ * NULL: that fails with ERR_OPERATION_INVALID ("the guest has ended"). */
+
 /* Both run on the loop's stack and must not wait; qmp_free() is allowed in them. */
 struct qmp_callbacks {
     /* data may be NULL and is QMP's own; the time is QEMU's clock (seconds and microseconds since 1970). */

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
@@ -125,6 +126,32 @@ static void waits_time_out(void **state)
     in_fiber(waits_time_out_story);
 }
 
+static void read_when_possible(void *owner)
+{
+    char byte;
+    assert_int_equal(await_fd(*(int *)owner, POLLIN, deadline_ms(1000), NULL), POLLIN);
+    assert_int_equal(read(*(int *)owner, &byte, 1), 1);
+    loop_stop();
+}
+
+/* A console's two fibers: one waits to read, the other to write, on the same descriptor. */
+static void two_fibers_one_descriptor_story(void *unused)
+{
+    int ends[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    fiber_start("reader", read_when_possible, &ends[0]);
+    assert_int_equal(await_fd(ends[0], POLLOUT, deadline_ms(1000), NULL), POLLOUT);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    assert_int_equal(await_sleep(deadline_ms(50), NULL), 0);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void two_fibers_one_descriptor(void **state)
+{
+    in_fiber(two_fibers_one_descriptor_story);
+}
+
 static void run_argv(struct error *err, struct text *out, size_t max, uint64_t ms, const char *const *words)
 {
     scoped_arena struct arena *arena = arena_new();
@@ -217,6 +244,7 @@ int main(void)
         cmocka_unit_test(numbers_are_read_strictly), cmocka_unit_test(uuids_go_round),
         cmocka_unit_test(utf8_is_checked),           cmocka_unit_test(a_fiber_runs_until_it_waits),
         cmocka_unit_test(cancelling_ends_every_wait), cmocka_unit_test(waits_time_out),
+        cmocka_unit_test(two_fibers_one_descriptor),
         cmocka_unit_test(helpers_are_bounded),       cmocka_unit_test(a_process_is_found_again),
         cmocka_unit_test(files_are_replaced),
     };
