@@ -5,7 +5,6 @@
 
 #include "model/address.h"
 #include "model/complete.h"
-#include "model/xml.h"
 
 static int disk_validate(const struct domain_def *def, const struct disk *disk, struct error *err)
 {
@@ -205,80 +204,127 @@ int domain_validate(const struct domain_def *def, struct error *err)
     return 0;
 }
 
-/* Addresses as text, sorted: equal neighbours are conflicts. */
-struct address_entry {
-    const char *key, *what;
+/* What must not be used twice: a sorted list of numbers in which equal neighbours are looked at more closely. */
+struct claim {
+    uint64_t hash;
+    struct device_ref ref;
+    bool alias; /* of the name, not of the address */
 };
 
-struct address_entries {
-    LIST_OF(address_entry) all;
-    struct arena *arena;
-    const struct domain_def *def;
+struct claims {
+    struct claim *claim;
+    uint32_t count;
 };
 
-static const char *address_key(struct arena *arena, const struct device_ref *ref)
+static uint64_t hash_add(uint64_t hash, uint64_t value)
+{
+    return (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15) + (hash >> 29);
+}
+
+static uint64_t hash_string(uint64_t hash, const char *string)
+{
+    for (; *string; string++)
+        hash = hash_add(hash, (unsigned char)*string);
+    return hash;
+}
+
+/* 0 when the device claims no address of its own. */
+static uint64_t address_hash(const struct device_ref *ref)
 {
     const struct device_address *address = &ref->info->address;
+    uint64_t hash = hash_add(1, address->type);
     switch (address->type) {
     case ADDRESS_TYPE_PCI:
         return pci_address_present(&address->pci)
-                   ? arena_printf(arena, "PCI address %04x:%02x:%02x.%x", address->pci.domain, address->pci.bus,
-                                  address->pci.slot, address->pci.function) : NULL;
+                   ? hash_add(hash, (uint64_t)address->pci.domain << 32 | (uint64_t)address->pci.bus << 16 |
+                                        (uint64_t)address->pci.slot << 8 | address->pci.function) : 0;
     case ADDRESS_TYPE_DRIVE:
         if (strcmp(ref->kind, "disk") != 0)
-            return NULL;
-        return arena_printf(arena, "%s drive address %u:%u:%u:%u",
-                            disk_bus_name(((const struct disk *)ref->device)->bus),
-                            address->drive.controller, address->drive.bus, address->drive.target, address->drive.unit);
+            return 0;
+        hash = hash_add(hash, ((const struct disk *)ref->device)->bus);
+        hash = hash_add(hash, (uint64_t)address->drive.controller << 32 | address->drive.bus);
+        return hash_add(hash, (uint64_t)address->drive.target << 32 | address->drive.unit);
     case ADDRESS_TYPE_VIRTIO_SERIAL:
-        return arena_printf(arena, "virtio-serial address %u:%u:%u", address->virtio_serial.controller,
-                            address->virtio_serial.bus, address->virtio_serial.port);
+        hash = hash_add(hash, (uint64_t)address->virtio_serial.controller << 32 | address->virtio_serial.bus);
+        return hash_add(hash, address->virtio_serial.port);
     case ADDRESS_TYPE_USB:
-        return address->usb.port ? arena_printf(arena, "USB address %u:%s", address->usb.bus, address->usb.port) : NULL;
+        return address->usb.port ? hash_string(hash_add(hash, address->usb.bus), address->usb.port) : 0;
     default:
-        return NULL;
+        return 0;
     }
 }
 
-static void entry_add(struct address_entries *entries, const char *key, const char *what)
+static const char *claim_shown(struct arena *arena, const struct claim *claim)
 {
-    struct address_entry *entry = arena_struct(entries->arena, struct address_entry);
-    *entry = (struct address_entry){key, what};
-    list_add(entries->arena, &entries->all, entry);
+    const struct device_address *address = &claim->ref.info->address;
+    if (claim->alias)
+        return arena_printf(arena, "alias '%s'", claim->ref.info->alias);
+    switch (address->type) {
+    case ADDRESS_TYPE_PCI:
+        return arena_printf(arena, "PCI address %04x:%02x:%02x.%x", address->pci.domain, address->pci.bus,
+                            address->pci.slot, address->pci.function);
+    case ADDRESS_TYPE_DRIVE:
+        return arena_printf(arena, "%s drive address %u:%u:%u:%u",
+                            disk_bus_name(((const struct disk *)claim->ref.device)->bus), address->drive.controller,
+                            address->drive.bus, address->drive.target, address->drive.unit);
+    case ADDRESS_TYPE_VIRTIO_SERIAL:
+        return arena_printf(arena, "virtio-serial address %u:%u:%u", address->virtio_serial.controller,
+                            address->virtio_serial.bus, address->virtio_serial.port);
+    default:
+        return arena_printf(arena, "USB address %u:%s", address->usb.bus, address->usb.port);
+    }
 }
 
-static int entries_collect(const struct device_ref *ref, void *owner)
+static int devices_count(const struct device_ref *ref, void *owner)
 {
-    struct address_entries *entries = owner;
-    if (strcmp(ref->kind, "console") == 0 &&
-        ((const struct chardev *)ref->device)->target_type == CHARDEV_TARGET_SERIAL)
-        return 0;
-    const char *key = address_key(entries->arena, ref), *what = device_ref_name(entries->arena, ref);
-    if (key)
-        entry_add(entries, key, what);
-    if (ref->info->alias && string_starts(ref->info->alias, "ua-"))
-        entry_add(entries, arena_printf(entries->arena, "alias '%s'", ref->info->alias), what);
+    (void)ref;
+    ++*(uint32_t *)owner;
     return 0;
 }
 
-static int entries_compare(const void *a, const void *b)
+static int claims_collect(const struct device_ref *ref, void *owner)
 {
-    return strcmp((*(struct address_entry *const *)a)->key, (*(struct address_entry *const *)b)->key);
+    struct claims *claims = owner;
+    if (strcmp(ref->kind, "console") == 0 &&
+        ((const struct chardev *)ref->device)->target_type == CHARDEV_TARGET_SERIAL)
+        return 0; /* a serial port under another name */
+    uint64_t hash = address_hash(ref);
+    if (hash)
+        claims->claim[claims->count++] = (struct claim){hash, *ref, false};
+    if (ref->info->alias && string_starts(ref->info->alias, "ua-"))
+        claims->claim[claims->count++] = (struct claim){hash_string(2, ref->info->alias), *ref, true};
+    return 0;
+}
+
+static int claims_order(const void *a, const void *b)
+{
+    const struct claim *first = a, *second = b;
+    return first->hash < second->hash ? -1 : first->hash > second->hash;
+}
+
+static int conflict(const struct domain_def *def, const struct claim *first, const struct claim *second,
+                    struct error *err)
+{
+    scoped_arena struct arena *arena = arena_new();
+    const char *what = claim_shown(arena, first);
+    if (strcmp(what, claim_shown(arena, second)) != 0)
+        return 0; /* two hashes that happen to be equal */
+    int code = first->ref.info->address.type == ADDRESS_TYPE_DRIVE && !first->alias ? ERR_CONFIG_UNSUPPORTED
+                                                                                     : ERR_XML_ERROR;
+    return error_set(err, code, "%s of domain '%s' is used by %s and by %s; change or remove one of them", what,
+                     def->name, device_ref_name(arena, &first->ref), device_ref_name(arena, &second->ref));
 }
 
 int domain_validate_addresses(const struct domain_def *def, struct error *err)
 {
-    scoped_arena struct arena *arena = arena_new();
-    struct address_entries entries = {.arena = arena, .def = def};
-    devices_visit(def, entries_collect, &entries);
-    if (entries.all.count)
-        qsort(entries.all.item, entries.all.count, sizeof(*entries.all.item), entries_compare);
-    for (uint32_t i = 1; i < entries.all.count; i++) {
-        const struct address_entry *first = entries.all.item[i - 1], *second = entries.all.item[i];
-        if (strcmp(first->key, second->key) == 0)
-            return error_set(err, strstr(first->key, "drive") ? ERR_CONFIG_UNSUPPORTED : ERR_XML_ERROR,
-                             "%s of domain '%s' is used by %s and by %s; change or remove one of them",
-                             first->key, def->name, first->what, second->what);
-    }
+    uint32_t devices = 0;
+    devices_visit(def, devices_count, &devices);
+    scoped_free struct claim *all = xcalloc(devices * 2 + 1, sizeof(*all));
+    struct claims claims = {.claim = all};
+    devices_visit(def, claims_collect, &claims);
+    qsort(all, claims.count, sizeof(*all), claims_order);
+    for (uint32_t i = 1; i < claims.count; i++)
+        if (all[i - 1].hash == all[i].hash && conflict(def, &all[i - 1], &all[i], err) < 0)
+            return -1;
     return 0;
 }
