@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <ifaddrs.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/log.h"
 #include "qemu/log.h"
@@ -149,6 +150,13 @@ static int check_free(const struct domain *domain, struct error *err)
                      domain->object.id);
 }
 
+static off_t log_size(const struct domain *domain)
+{
+    scoped_arena struct arena *arena = arena_new();
+    struct stat now;
+    return stat(domain_log_path(domain, arena), &now) == 0 ? now.st_size : 0;
+}
+
 static int receive(struct migration *migration, const struct domain_def *def, const struct migrate_cookie *remote,
                    struct place *place, struct error *err)
 {
@@ -156,6 +164,7 @@ static int receive(struct migration *migration, const struct domain_def *def, co
     domain->migration_status[0] = '\0';
     if (check_free(domain, err) < 0 || domain_launch(domain, domain_edit(def), "defer", -1, err) < 0)
         return -1;
+    migration->log_start = log_size(domain);
     domain->shutoff_reason = DOMAIN_SHUTOFF_FAILED; /* should QEMU end before it has its guest */
     if (migration_configure(migration, false, remote, err) < 0 || listen_somewhere(migration, place, err) < 0)
         return -1;
@@ -170,7 +179,6 @@ void destination_discard(struct migration *migration)
     struct error err = {0};
     if (domain->process && domain_stop(domain, DOMAIN_SHUTOFF_FAILED, false, &err) < 0)
         log_error("%s", err.message);
-    object_forget_if_unused(&domain->object);
     migration_end(migration);
 }
 
@@ -228,7 +236,7 @@ static int wait_loaded(struct migration *migration, struct error *err)
         return 0;
     scoped_arena struct arena *arena = arena_new();
     return error_set(err, ERR_OPERATION_FAILED, "QEMU of domain '%s' could not load the guest: %s", name,
-                     qemu_log_tail(arena, domain_log_path(domain, arena), 0));
+                     qemu_log_tail(arena, domain_log_path(domain, arena), migration->log_start));
 }
 
 static struct domain_def *stored_def(struct domain *domain, const char *xml, struct error *err)
@@ -270,6 +278,7 @@ static int let_run(struct migration *migration, struct error *err)
                          DOMAIN_EVENT_SUSPENDED_PAUSED);
         return 0;
     }
+    status_save(domain);
     domain->resume_reason = DOMAIN_RUNNING_MIGRATED;
     return qmp_execute(domain->qmp, "cont", NULL, monitor_deadline(), err);
 }
@@ -330,22 +339,39 @@ static int arrive(struct migration *migration, const struct migrate_cookie *remo
     return -1;
 }
 
+/* By name, one whose QEMU has failed too, which no other lookup finds. */
+static struct domain *find_arriving(struct driver *driver, const char *name, struct error *err)
+{
+    struct object *object = NULL;
+    if (name)
+        HASH_FIND(by_name, driver->domains.by_name, name, strlen(name), object);
+    struct migration *migration = object ? domain_of(object)->migration : NULL;
+    if (migration && migration->info.operation == DOMAIN_JOB_OPERATION_MIGRATION_IN)
+        return domain_of(object_ref(object));
+    return error_null(err, ERR_OPERATION_FAILED,
+                      "no migration of domain '%s' to this host is under way: it was given up or ended here; see the log of "
+                      "this host's daemon",
+                      name ? name : "");
+}
+
 struct domain *migration_finish(struct driver *driver, const struct migrate_options *options, bool cancelled,
                                 const struct migrate_caller *caller, const struct migrate_blob *cookie_in,
                                 struct migrate_blob *cookie_out, struct arena *arena, struct error *err)
 {
     uint64_t received_ms = clock_ms();
-    struct object *object = options->dname ? registry_find_name(&driver->domains, options->dname, NULL) : NULL;
-    if (!object || !domain_of(object)->incoming)
-        return error_null(err, ERR_OPERATION_FAILED,
-                          "no migration of domain '%s' to this host is under way: it was given up, or its QEMU failed; see "
-                          "the log of this host",
-                          options->dname ? options->dname : "");
-    scoped_domain struct domain *domain = domain_of(object_ref(object));
-    struct migration *migration = migration_take(domain, PHASE_PREPARED, PHASE_FINISHING, caller, err);
+    scoped_domain struct domain *domain = find_arriving(driver, options->dname, err);
+    struct migration *migration =
+        domain ? migration_take(domain, PHASE_PREPARED, PHASE_FINISHING, caller, err) : NULL;
     if (!migration)
         return NULL;
     struct migrate_cookie remote;
+    if (migration->failure) {
+        /* the source only knows that its stream broke; this says why */
+        error_set(err, ERR_OPERATION_FAILED, "QEMU of domain '%s' failed on the destination: %s", domain_name(domain),
+                  migration->failure);
+        destination_discard(migration);
+        return NULL;
+    }
     if (cancelled || migrate_cookie_read(&remote, cookie_in, arena, err) < 0) {
         destination_discard(migration);
         return cancelled ? error_null(err, ERR_MIGRATE_FINISH_OK, "migration successfully aborted") : NULL;

@@ -53,8 +53,8 @@ static int explain(struct migration *migration, struct error *err)
     if (migration->abort.code)
         return error_set(err, migration->abort.code, "operation aborted: the migration of domain '%s' was cancelled: %s",
                          name, migration->abort.message);
-    if (!domain_active(domain))
-        return error_set(err, ERR_OPERATION_FAILED, "operation failed: domain '%s' ended during its migration", name);
+    if (!domain_active(domain) || qmp_is_closed(domain->qmp))
+        return error_set(err, ERR_OPERATION_ABORTED, "operation aborted: domain '%s' ended during its migration", name);
     scoped_json json_t *reply = qmp_command(domain->qmp, "query-migrate", NULL, deadline_ms(ASK_MS), NULL);
     const char *words = json_string_value(json_object_get(reply, "error-desc"));
     return error_set(err, ERR_OPERATION_FAILED, "operation failed: the migration of domain '%s' broke: %s", name,

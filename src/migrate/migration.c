@@ -58,6 +58,7 @@ void migration_end(struct migration *migration)
         domain->migration = NULL;
     condition_wake(&domain->changed);
     job_end(&migration->job);
+    object_forget_if_unused(&domain->object);
     object_unref(&domain->object);
     arena_free(migration->arena);
     free(migration);
@@ -155,15 +156,26 @@ void migration_client_gone(struct domain *domain, const void *client)
     condition_wake(&domain->changed);
 }
 
+/* An incoming one stays, unseen, until its client asks what became of it. */
+static void keep_failure(struct migration *migration)
+{
+    struct domain *domain = migration->domain;
+    scoped_arena struct arena *arena = arena_new();
+    const char *words = qemu_log_tail(arena, domain_log_path(domain, arena), migration->log_start);
+    migration->failure = arena_strdup(migration->arena, *words ? words : "it ended without a word");
+    log_error("domain '%s' did not arrive: QEMU ended before the migration did: %s", domain_name(domain),
+              migration->failure);
+    domain->object.hidden = !domain->object.persistent;
+    driver_release_migration_port(domain->driver, migration->port);
+    migration->port = 0;
+}
+
 void migration_ended(struct domain *domain)
 {
     struct migration *migration = domain->migration;
-    if (!is_gap(migration->phase))
-        return; /* its fiber sees it */
-    if (migration->phase == PHASE_PREPARED) {
-        scoped_arena struct arena *arena = arena_new();
-        log_error("domain '%s' did not arrive: QEMU ended before the migration did: %s", domain_name(domain),
-                  qemu_log_tail(arena, domain_log_path(domain, arena), 0));
-    }
-    migration_end(migration);
+    if (migration->phase == PHASE_PREPARED)
+        keep_failure(migration);
+    else if (is_gap(migration->phase))
+        migration_end(migration);
+    /* else its fiber sees it */
 }

@@ -202,7 +202,10 @@ static int travel(struct migration *migration, struct peer *peer, const char *de
         source_take_back(migration);
         struct migrate_blob nothing = {0};
         client_set_timeout(peer->client, CANCEL_MS);
-        remote_finish(peer, name, flags, true, &nothing, arena, &(struct error){0});
+        struct error there = {0};
+        remote_finish(peer, name, flags, true, &nothing, arena, &there);
+        if (err->code == ERR_OPERATION_FAILED && there.code == ERR_OPERATION_FAILED)
+            return error_set(err, there.code, "operation failed: %s", there.message);
         return -1;
     }
     peer->migration = NULL;

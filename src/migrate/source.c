@@ -14,6 +14,7 @@
 enum {
     RESUME_MS = 500, /* QEMU lets a guest run again by itself when its migration fails; this long we wait for it */
     ASK_MS = 5000,
+    END_MS = 5000,
 };
 
 static void set_outgoing(struct domain *domain, enum outgoing outgoing)
@@ -342,6 +343,10 @@ void source_take_back(struct migration *migration)
 {
     struct domain *domain = migration->domain;
     struct error err = {0};
+    /* a monitor that closes is followed by the process's end, unless QEMU has lost its mind */
+    deadline until = deadline_ms(END_MS);
+    while (domain_active(domain) && qmp_is_closed(domain->qmp) && condition_wait(&domain->changed, until, NULL) == 0)
+        ;
     if (domain_active(domain) && domain->outgoing &&
         (stop_transfer(domain, &err) < 0 || run_again(migration, &err) < 0))
         log_error("domain '%s' stays paused after its failed migration: %s; see whether it runs elsewhere, then resume it",

@@ -30,12 +30,12 @@ int domain_suspend(struct domain *domain, const char *client, struct error *err)
 
 int domain_resume(struct domain *domain, const char *client, struct error *err)
 {
+    if (domain->incoming) /* whose job lasts until then: waiting for it would be in vain */
+        return error_set(err, ERR_OPERATION_INVALID,
+                         "cannot resume domain '%s': its migration to this host has not ended", domain_name(domain));
     scoped_job struct job job = {0};
     if (begin(&job, domain, JOB_SUSPEND, "resume", client, err) < 0)
         return -1;
-    if (domain->incoming)
-        return error_set(err, ERR_OPERATION_INVALID,
-                         "cannot resume domain '%s': its migration to this host has not ended", domain_name(domain));
     if (domain->migration && domain->state == DOMAIN_PAUSED && domain->reason == DOMAIN_PAUSED_MIGRATION)
         return error_set(err, ERR_OPERATION_INVALID,
                          "cannot resume domain '%s': it is paused for its migration away, which has not ended; wait, or "

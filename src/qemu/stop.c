@@ -76,9 +76,10 @@ void domain_exited(void *owner)
         return; /* never became a guest: domain_launch() reports it */
     object_deactivate(&domain->object);
     domain_set_state(domain, DOMAIN_SHUTOFF, reason, DOMAIN_EVENT_STOPPED, stopped_detail(reason));
-    object_forget_if_unused(&domain->object);
     if (domain->migration && domain->driver->ended)
         domain->driver->ended(domain);
+    else
+        object_forget_if_unused(&domain->object);
 }
 
 static int wait_inactive(struct domain *domain, deadline until, struct error *err)
@@ -117,8 +118,8 @@ int domain_destroy(struct domain *domain, unsigned flags, const char *client, st
 {
     scoped_job struct job job = {0};
     job_asked_by(&job, client);
-    if (domain_require_active(domain, err) < 0 ||
-        job_begin(&job, &domain->object, JOB_DESTROY, "destroy", err) < 0 || domain_require_active(domain, err) < 0)
+    /* one that is just starting is waited for: it is a guest in a moment */
+    if (job_begin(&job, &domain->object, JOB_DESTROY, "destroy", err) < 0 || domain_require_active(domain, err) < 0)
         return -1;
     return domain_stop(domain, DOMAIN_SHUTOFF_DESTROYED, flags & DOMAIN_DESTROY_GRACEFUL, err);
 }
