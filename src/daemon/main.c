@@ -149,6 +149,8 @@ int main(int argc, char **argv)
     }
     set_log_level(options->log_level);
     signal(SIGPIPE, SIG_IGN);
+    /* before libuv's first use of them: threads that a server's disk holds must not keep the others from theirs */
+    setenv("UV_THREADPOOL_SIZE", "7", false);
     uv_signal_t term, interrupt;
     watch_signal(&term, SIGTERM);
     watch_signal(&interrupt, SIGINT);

@@ -8,6 +8,7 @@
 #include "model/xml.h"
 
 #define NUMA_CELLS_MAX 128 /* QEMU's MAX_NODES */
+#define NAME_LONGEST   240 /* with what is put behind it, a file name has at most 255 bytes */
 
 /* In the names of machine types, with or without a version. */
 bool machine_is_q35(const struct domain_def *def)
@@ -209,12 +210,19 @@ static void iothreads_complete(struct domain_def *def)
         def->iothreads = def->iothread_ids.count;
 }
 
+/* It becomes a file name: NAME.log, NAME_VARS.fd. */
+static bool is_name(const char *name)
+{
+    return name && *name && strlen(name) <= NAME_LONGEST && !strpbrk(name, "/\n\r") && !string_equal(name, ".") &&
+           !string_equal(name, "..");
+}
+
 int domain_complete(struct domain_def *def, const struct domain_defaults *defaults, struct error *err)
 {
-    if (!def->name || *def->name == '\0' || strchr(def->name, '/') || strchr(def->name, '\n'))
+    if (!is_name(def->name))
         return error_set(err, ERR_XML_ERROR,
-                         "'%s' cannot be the name of a domain: it must not be empty nor contain '/' "
-                         "or a line break", def->name ? def->name : "");
+                         "/domain/name cannot be '%.100s': a name has 1 to %d bytes, no '/' and no line break, and is not "
+                         "'.' or '..'", def->name ? def->name : "", NAME_LONGEST);
     if (!def->os.type) {
         if (!def->bootloader)
             return error_set(err, ERR_XML_ERROR,

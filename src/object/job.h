@@ -5,9 +5,9 @@
 
 #include "object/object.h"
 
-/* One job per object, and it has a name: what changes an object, or talks to its guest, holds its job. A second one
- * waits a bounded time and then fails with who holds it. Reading never takes a job. While a long job runs (a
- * migration), the short ones that its row in job.c admits may run inside it, one at a time. */
+/* One job per object, and it has a name: what changes an object holds its job. A second one waits a bounded time and then
+ * fails with who holds it. Reading never takes a job, nor do questions to the guest agent, which has a queue of its own.
+ * While a long job runs (a migration), the short ones that its row in job.c admits may run inside it, one at a time. */
 enum job_kind {
     JOB_DEFINE,  /* changes stored definitions only */
     JOB_START,

@@ -17,7 +17,7 @@
 
 enum {
     SYNC_MS = 5000,         /* for an agent to show that it is there */
-    SILENT_MS = 3000,       /* for an order to shut down to be refused */
+    SILENT_MS = 2000,       /* for an order to shut down to be refused */
     REPLY_MAX = 4 << 20,    /* one answer, and all that may come before the sync's */
     PIECE = 65536,
     DELIMITER = 0xFF,       /* never part of valid JSON text: everything before it is another command's */
@@ -166,13 +166,14 @@ static int synchronize(int fd, struct text *text, deadline until, struct error *
     return unresponsive(err, "it floods its channel instead of answering");
 }
 
-json_t *agent_exchange(int fd, const char *line, bool *sent, deadline until, struct error *err)
+json_t *agent_exchange(int fd, const char *line, bool *sent, unsigned wait_ms, struct error *err)
 {
     scoped_text struct text text = {0};
-    deadline sync = deadline_ms(SYNC_MS);
     *sent = false;
-    if (synchronize(fd, &text, sync < until ? sync : until, err) < 0 ||
-        send_all(fd, line, strlen(line), until, err) < 0)
+    if (synchronize(fd, &text, deadline_ms(wait_ms < SYNC_MS ? wait_ms : SYNC_MS), err) < 0)
+        return NULL;
+    deadline until = deadline_ms(wait_ms);
+    if (send_all(fd, line, strlen(line), until, err) < 0)
         return NULL;
     *sent = true;
     scoped_free char *answer = receive_line(fd, &text, until, err);
@@ -302,7 +303,7 @@ static json_t *converse(struct domain *domain, const char *line, int wait_ms, bo
     }
     agent->busy = true;
     if (connect_channel(agent, domain, err) == 0)
-        reply = agent_exchange(agent->fd, line, sent, until, err);
+        reply = agent_exchange(agent->fd, line, sent, (unsigned)wait_ms, err);
     if (!reply)
         disconnect(agent); /* whatever is still on its way is dropped with it */
     agent->busy = false;
@@ -371,7 +372,7 @@ int agent_execute_silent(struct domain *domain, const char *command, json_t *arg
 {
     struct error failure = {0};
     bool sent;
-    scoped_json json_t *reply = run(domain, command, arguments, SYNC_MS + SILENT_MS, &sent, &failure);
+    scoped_json json_t *reply = run(domain, command, arguments, SILENT_MS, &sent, &failure);
     bool refusal = failure.code == ERR_INTERNAL_ERROR || failure.code == ERR_OPERATION_UNSUPPORTED;
     if (reply || (sent && !refusal))
         return 0;

@@ -40,5 +40,5 @@ void agent_learn_ports(struct domain *domain, const json_t *reply);
 /* -- for tests --------------------------------------------------------------------------------------------------------- */
 
 /* One exchange on a connected non-blocking descriptor: sync, then the command in `line` (with its newline); the reply as
- * parsed, error replies included. *sent tells whether the command went out. Waits. */
-json_t *agent_exchange(int fd, const char *line, bool *sent, deadline until, struct error *err);
+ * parsed, error replies included. *sent tells whether the command went out. Waits wait_ms for each of the two. */
+json_t *agent_exchange(int fd, const char *line, bool *sent, unsigned wait_ms, struct error *err);

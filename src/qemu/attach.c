@@ -104,6 +104,8 @@ static struct qmp *qmp_of_nobody(const char *name)
 static int attach(struct driver *driver, const struct status *status, const char *path, struct error *err)
 {
     scoped_domain_def struct domain_def *live = driver_parse(driver, status->xml, DOMAIN_PARSE_BARE, err);
+    if (live && !live->vcpus_current)
+        live->vcpus_current = live->vcpus_max;
     struct object *object = live ? object_claim(&driver->domains, live->name, live->uuid, err) : NULL;
     if (!object)
         return -1;

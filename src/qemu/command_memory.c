@@ -14,7 +14,7 @@ static json_t *cpuset_numbers(const char *cpuset)
 {
     unsigned char member[4096];
     json_t *numbers = json_array();
-    cpuset_members(cpuset, member, sizeof member);
+    cpuset_mark(cpuset, member, sizeof member);
     for (size_t i = 0; i < sizeof member; i++)
         if (member[i])
             json_array_append_new(numbers, json_integer((json_int_t)i));

@@ -103,7 +103,7 @@ uint32_t interface_boot_index(const struct domain_def *def, uint32_t interface);
 /* -- processors of the host (pin.c) -------------------------------------------------------------------------------- */
 
 /* Which numbers below count are in "0-3,^2,8"; the model has checked the syntax. */
-void cpuset_members(const char *cpuset, unsigned char *member, size_t count);
+void cpuset_mark(const char *cpuset, unsigned char *member, size_t count);
 /* Gives the threads of a guest the affinity that <vcpu cpuset=> and <cputune> ask for. Waits. */
 int pin_threads(struct qmp *qmp, const struct domain_def *def, deadline until, struct error *err);
 

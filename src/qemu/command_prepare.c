@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <limits.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
@@ -86,23 +87,30 @@ static int prepare_graphics(struct domain_def *def, struct graphics *graphics,
 
 /* --- */
 
-static void prepare_channels(struct domain_def *def, const struct qemu_command_options *options)
+static int prepare_channels(struct domain_def *def, const struct qemu_command_options *options, struct error *err)
 {
     for (uint32_t i = 0; options->channel_dir && i < def->channels.count; i++) {
         struct chardev *channel = def->channels.item[i];
         if (channel->source.type != CHARDEV_TYPE_UNIX || channel->source.path)
             continue;
-        channel->source.path =
-            arena_printf(def->arena, "%s/%s", options->channel_dir, channel->target_name ?: channel->info.alias);
+        const char *name = channel->target_name ?: channel->info.alias;
+        /* the name is the user's and becomes a file's */
+        if (strchr(name, '/') || string_equal(name, ".") || string_equal(name, "..") || strlen(name) > NAME_MAX)
+            return error_set(err, ERR_CONFIG_UNSUPPORTED,
+                             "domain '%s': the channel's target name '%s' cannot be a file name; give its <source> a path",
+                             def->name, name);
+        channel->source.path = arena_printf(def->arena, "%s/%s", options->channel_dir, name);
         channel->source.mode = CHARDEV_MODE_BIND;
     }
+    return 0;
 }
 
 int qemu_command_prepare(struct domain_def *def, const struct qemu_command_options *options, struct error *err)
 {
     domain_assign_aliases(def);
     number_nodes(def);
-    prepare_channels(def, options);
+    if (prepare_channels(def, options, err) < 0)
+        return -1;
     if (qemu_firmware_select(def, options->firmware_root, options->nvram_dir, err) < 0)
         return -1;
     for (uint32_t i = 0; !options->dry && i < def->graphics.count; i++)

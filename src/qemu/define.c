@@ -1,12 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qemu/domain.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
 
 #include "qemu/command.h"
 #include "qemu/status.h"
 
 /* What changes the definitions of a domain and leaves its guest alone. */
+
+static void warn_of_unknown(const struct domain_def *def)
+{
+    scoped_text struct text paths = {0};
+    domain_unknown(def, &paths);
+    if (paths.length)
+        log_warning("domain '%s': kept, but without effect: %s", def->name, text_string(&paths));
+}
 
 struct domain *domain_define(struct driver *driver, const char *xml, unsigned flags, const char *client,
                              struct error *err)
@@ -15,6 +27,7 @@ struct domain *domain_define(struct driver *driver, const char *xml, unsigned fl
     scoped_domain_def struct domain_def *def = driver_parse(driver, xml, parse, err);
     if (!def)
         return NULL;
+    warn_of_unknown(def);
     struct object *object = object_claim(&driver->domains, def->name, def->uuid, err);
     if (!object)
         return NULL;
@@ -77,7 +90,14 @@ int domain_rename(struct domain *domain, const char *name, const char *client, s
     job_asked_by(&job, client);
     if (job_begin(&job, &domain->object, JOB_DEFINE, "rename", err) < 0)
         return -1;
-    return object_rename(&domain->object, name, err);
+    scoped_free char *old = nvram_path(domain);
+    if (object_rename(&domain->object, name, err) < 0)
+        return -1;
+    /* one that is named after the domain follows it: else the next of that name would inherit it */
+    scoped_free char *new = nvram_path(domain);
+    if (old && new && !string_equal(old, new) && access(new, F_OK) < 0 && rename(old, new) < 0 && errno != ENOENT)
+        log_warning("domain '%s': its NVRAM stays at '%s': %s", name, old, strerror(errno));
+    return 0;
 }
 
 int domain_set_autostart(struct domain *domain, bool autostart, const char *client, struct error *err)

@@ -43,11 +43,10 @@ static int make_directories(struct driver *driver, struct error *err)
 static const char *default_emulator(void *owner, enum virt_type type, const char *arch)
 {
     struct driver *driver = owner;
-    if (!driver->emulator) {
-        scoped_arena struct arena *arena = arena_new();
-        const char *path = qemu_default_emulator(arena, arch);
-        driver->emulator = path ? xstrdup(path) : NULL;
-    }
+    scoped_arena struct arena *arena = arena_new();
+    const char *path = qemu_default_emulator(arena, arch);
+    free(driver->emulator);
+    driver->emulator = path ? xstrdup(path) : NULL;
     return driver->emulator;
 }
 

@@ -68,8 +68,8 @@ static void on_resume(struct domain *domain, json_t *data)
     int reason = take_reason(&domain->resume_reason,
                              domain->outgoing ? DOMAIN_RUNNING_MIGRATION_CANCELED : DOMAIN_RUNNING_UNPAUSED);
     bool migrated = reason == DOMAIN_RUNNING_MIGRATED || reason == DOMAIN_RUNNING_MIGRATION_CANCELED;
-    bool booted = reason == DOMAIN_RUNNING_BOOTED; /* its STARTED event is domain_start()'s to send */
-    domain_set_state(domain, DOMAIN_RUNNING, reason, booted ? -1 : DOMAIN_EVENT_RESUMED,
+    /* of a boot, too: clients know RESUMED and then STARTED, which is domain_start()'s to send */
+    domain_set_state(domain, DOMAIN_RUNNING, reason, DOMAIN_EVENT_RESUMED,
                      migrated ? DOMAIN_EVENT_RESUMED_MIGRATED : DOMAIN_EVENT_RESUMED_UNPAUSED);
 }
 
@@ -79,13 +79,18 @@ static void restart_guest(void *owner)
     scoped_domain struct domain *domain = owner;
     struct error err = {0};
     scoped_job struct job job = {0};
-    if (job_begin(&job, &domain->object, JOB_MODIFY, "restart", &err) < 0 || !domain_active(domain))
+    if (job_begin(&job, &domain->object, JOB_MODIFY, "restart", &err) < 0)
+        log_error("%s", err.message);
+    if (!job.object || !domain_active(domain))
         return;
     domain->resume_reason = DOMAIN_RUNNING_BOOTED;
     domain->state = DOMAIN_PAUSED; /* so that RESUME counts */
     struct qmp_request requests[] = {{.command = "system_reset"}, {.command = "cont"}};
-    if (qmp_batch(domain->qmp, requests, COUNT(requests), monitor_deadline(), &err) < 0)
+    if (qmp_batch(domain->qmp, requests, COUNT(requests), monitor_deadline(), &err) < 0) {
         log_error("domain '%s' could not be restarted after its end: %s", domain_name(domain), err.message);
+        if (domain_active(domain) && domain->state == DOMAIN_PAUSED)
+            domain_set_state(domain, DOMAIN_SHUTDOWN, DOMAIN_SHUTDOWN_USER, -1, -1);
+    }
     qmp_requests_finish(requests, COUNT(requests));
 }
 
@@ -95,8 +100,9 @@ static void end_guest(void *owner)
     struct error err = {0};
     int reason = domain->state == DOMAIN_CRASHED ? DOMAIN_SHUTOFF_CRASHED : DOMAIN_SHUTOFF_SHUTDOWN;
     scoped_job struct job job = {0};
-    if (job_begin(&job, &domain->object, JOB_DESTROY, "end", &err) == 0 && domain->process &&
-        domain_stop(domain, reason, false, &err) < 0)
+    if (job_begin(&job, &domain->object, JOB_DESTROY, "end", &err) < 0)
+        log_error("%s; it is ended all the same: it has powered off", err.message);
+    if (domain->process && domain_stop(domain, reason, false, &err) < 0)
         log_error("%s", err.message);
 }
 

@@ -9,7 +9,7 @@
 
 /* On which of the host's processors the guest's threads may run. */
 
-void cpuset_members(const char *cpuset, unsigned char *member, size_t count)
+void cpuset_mark(const char *cpuset, unsigned char *member, size_t count)
 {
     memset(member, 0, count);
     for (const char *c = cpuset ?: ""; *c;) {
@@ -31,7 +31,7 @@ static int pin(pid_t thread, const char *cpuset, struct error *err)
     unsigned char member[CPU_SETSIZE];
     cpu_set_t set;
     CPU_ZERO(&set);
-    cpuset_members(cpuset, member, sizeof member);
+    cpuset_mark(cpuset, member, sizeof member);
     for (size_t i = 0; i < sizeof member; i++)
         if (member[i])
             CPU_SET(i, &set);

@@ -173,8 +173,10 @@ int domain_launch(struct domain *domain, struct domain_def *def, const char *inc
         domain->object.registry->last_id = id; /* taken before the waits */
     live->id.value = id;
     live->id.set = true;
-    if (launch(domain, live, incoming, err) < 0)
+    if (launch(domain, live, incoming, err) < 0) {
+        domain->reason = DOMAIN_SHUTOFF_FAILED;
         return error_wrap(err, "cannot start domain '%s'", domain_name(domain));
+    }
     return 0;
 }
 

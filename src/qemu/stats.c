@@ -272,7 +272,7 @@ void domain_stats(struct domain **domains, size_t count, unsigned groups, unsign
     for (size_t g = 0; g < COUNT(groups_table); g++)
         if (!groups || groups & groups_table[g].flag)
             ask |= groups_table[g].ask;
-    stats_refresh(domains, count, ask, STATS_BULK_MS, arena);
+    stats_refresh(domains, count, ask, arena);
     if (ask & ASK_BLOCK)
         stats_measure(domains, count);
     struct net_table net = {0};

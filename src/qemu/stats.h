@@ -83,11 +83,12 @@ enum {
     ASK_DISK_STATUS = 32, /* failures, which else are as old as the sizes */
     ASK_BUSY = 0x8000, /* also of a QEMU that has not answered something yet */
 };
-/* How long a guest that is alone with its silence is waited for in bulk, and by those who ask for one. */
-enum { STATS_BULK_MS = 80, STATS_ONE_MS = 2000 };
+/* How long all are waited for together, how long after the last answer of any (on a busy machine all are slow, and as
+ * long as answers come they are waited for), and how long one is that is asked for alone. */
+enum { STATS_BULK_MS = 80, STATS_NEXT_MS = 40, STATS_ONE_MS = 2000 };
 
-/* Asks all of them and waits until each has answered, or until none has answered any more for wait_ms. */
-void stats_refresh(struct domain **domains, size_t count, unsigned ask, unsigned wait_ms, struct arena *arena);
+/* Asks all of them and waits until each has answered, or is silent for too long. */
+void stats_refresh(struct domain **domains, size_t count, unsigned ask, struct arena *arena);
 /* Looks how large the image files of running guests have grown. Their servers may hang, so a worker thread looks, and what
  * it has not found in time stays as it was. Waits. */
 void stats_measure(struct domain **domains, size_t count);

@@ -9,7 +9,7 @@
  * nothing in them is taken for granted. */
 
 enum {
-    UNANSWERED_MS = 200, /* a QEMU that owes an answer for longer is not asked again */
+    UNANSWERED_MS = 100, /* a QEMU that owes an answer for longer is not asked again */
     LAYERS_MAX = 200,    /* of one disk; longer chains are cut */
     VCPUS_MAX = 4096,
     LIST_MAX = 4096,
@@ -394,15 +394,18 @@ static bool collect(struct inquiry *inquiry, deadline until)
     return !inquiry->silent;
 }
 
-void stats_refresh(struct domain **domains, size_t count, unsigned ask, unsigned wait_ms, struct arena *arena)
+void stats_refresh(struct domain **domains, size_t count, unsigned ask, struct arena *arena)
 {
     struct inquiry *inquiries = arena_new_array(arena, count, struct inquiry);
     for (size_t i = 0; i < count; i++)
         submit(&inquiries[i], domains[i], ask);
-    deadline until = deadline_ms(wait_ms);
-    for (size_t i = 0; i < count; i++)
-        if (collect(&inquiries[i], until) && inquiries[i].count)
-            until = deadline_ms(wait_ms); /* on a busy machine all are slow: as long as answers come, they are waited for */
+    deadline until = deadline_ms(STATS_BULK_MS);
+    for (size_t i = 0; i < count; i++) {
+        bool answered = collect(&inquiries[i], until) && inquiries[i].count;
+        deadline next = deadline_ms(STATS_NEXT_MS);
+        if (answered && next > until)
+            until = next;
+    }
 }
 
 const struct stats *stats_of(struct domain *domain, unsigned ask, struct error *err)
