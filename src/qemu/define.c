@@ -12,6 +12,19 @@
 
 /* What changes the definitions of a domain and leaves its guest alone. */
 
+int domain_check_machine(struct driver *driver, const struct domain_def *def, struct error *err)
+{
+    const struct qemu_caps *caps = qemu_caps_get(driver->caps, def->emulator, deadline_ms(30000), err);
+    if (!caps)
+        return error_wrap(err, "domain '%s': the emulator '%s' cannot be used", def->name, def->emulator);
+    if (qemu_caps_machine(caps, def->os.machine))
+        return 0;
+    return error_set(err, ERR_CONFIG_UNSUPPORTED,
+                     "domain '%s': the emulator '%s' does not know machine type '%s'; 'virsh capabilities' lists those it "
+                     "knows",
+                     def->name, def->emulator, def->os.machine ? def->os.machine : "");
+}
+
 static void warn_of_unknown(const struct domain_def *def)
 {
     scoped_text struct text paths = {0};
@@ -26,6 +39,8 @@ struct domain *domain_define(struct driver *driver, const char *xml, unsigned fl
     unsigned parse = DOMAIN_PARSE_INACTIVE | (flags & DOMAIN_DEFINE_VALIDATE ? DOMAIN_PARSE_VALIDATE : 0);
     scoped_domain_def struct domain_def *def = driver_parse(driver, xml, parse, err);
     if (!def)
+        return NULL;
+    if (domain_check_machine(driver, def, err) < 0)
         return NULL;
     warn_of_unknown(def);
     struct object *object = object_claim(&driver->domains, def->name, def->uuid, err);

@@ -83,6 +83,9 @@ static inline void domain_scope(struct domain **domain)
  * asks, for the messages of those who find the domain busy. */
 struct domain *domain_define(struct driver *driver, const char *xml, unsigned flags, const char *client,
                              struct error *err);
+/* Whether the emulator of a new definition can be run and knows the machine type. A stored definition is not checked: it
+ * stays what it is when its emulator has gone. Waits. */
+int domain_check_machine(struct driver *driver, const struct domain_def *def, struct error *err);
 /* flags: DOMAIN_UNDEFINE_*. */
 int domain_undefine(struct domain *domain, unsigned flags, const char *client, struct error *err);
 int domain_rename(struct domain *domain, const char *name, const char *client, struct error *err);

@@ -10,6 +10,10 @@ static int begin(struct job *job, struct domain *domain, enum job_kind kind, con
                  struct error *err)
 {
     job_asked_by(job, client);
+    if (domain->incoming) /* not after a wait: whoever has the job will not be done before */
+        return error_set(err, ERR_OPERATION_INVALID,
+                         "cannot %s domain '%s': its migration to this host has not ended", operation,
+                         domain_name(domain));
     if (domain_require_active(domain, err) < 0 || job_begin(job, &domain->object, kind, operation, err) < 0)
         return -1;
     return domain_require_active(domain, err); /* it may have ended while we waited for the job */
@@ -30,9 +34,6 @@ int domain_suspend(struct domain *domain, const char *client, struct error *err)
 
 int domain_resume(struct domain *domain, const char *client, struct error *err)
 {
-    if (domain->incoming) /* whose job lasts until then: waiting for it would be in vain */
-        return error_set(err, ERR_OPERATION_INVALID,
-                         "cannot resume domain '%s': its migration to this host has not ended", domain_name(domain));
     scoped_job struct job job = {0};
     if (begin(&job, domain, JOB_SUSPEND, "resume", client, err) < 0)
         return -1;

@@ -226,7 +226,9 @@ struct domain *domain_create(struct driver *driver, const char *xml, unsigned fl
 {
     unsigned parse = DOMAIN_PARSE_INACTIVE | (flags & DOMAIN_START_VALIDATE ? DOMAIN_PARSE_VALIDATE : 0);
     scoped_domain_def struct domain_def *def = driver_parse(driver, xml, parse, err);
-    struct object *object = def ? object_claim(&driver->domains, def->name, def->uuid, err) : NULL;
+    if (!def || domain_check_machine(driver, def, err) < 0)
+        return NULL;
+    struct object *object = object_claim(&driver->domains, def->name, def->uuid, err);
     if (!object)
         return NULL;
     scoped_domain struct domain *domain = domain_of(object);

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 
+#include "base/files.h"
 #include "base/log.h"
 #include "qemu/agent.h"
 #include "qemu/cgroup.h"
@@ -44,6 +45,21 @@ static void remove_cgroup(void *owner)
     cgroup_remove(group);
 }
 
+static int remove_file(void *directory, const char *name, struct error *err)
+{
+    scoped_free char *path = xprintf("%s/%s", (const char *)directory, name);
+    unlink(path);
+    return 0;
+}
+
+/* Sockets that only this run of the guest had. */
+static void remove_lib(const struct domain *domain, struct arena *arena)
+{
+    char *directory = domain_lib_path(domain, arena);
+    if (directory_list(directory, remove_file, directory, NULL) == 0)
+        rmdir(directory);
+}
+
 void domain_exited(void *owner)
 {
     struct domain *domain = owner;
@@ -65,6 +81,7 @@ void domain_exited(void *owner)
     consoles_close(domain);
     status_remove(domain);
     unlink(domain_monitor_path(domain, arena));
+    remove_lib(domain, arena);
     if (domain->cgroup)
         fiber_start("cgroup", remove_cgroup, steal(domain->cgroup));
     domain->shutoff_reason = domain->pause_reason = domain->resume_reason = -1;
