@@ -61,7 +61,9 @@ static void place(const char *root, const char *group, pid_t pid)
         return;
     scoped_free char *procs = xprintf("%s/cgroup.procs", path);
     scoped_fd int fd = open(procs, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || dprintf(fd, "%d\n", (int)pid) < 0)
+    char text[16];
+    int length = snprintf(text, sizeof text, "%d\n", (int)pid);
+    if (fd < 0 || write(fd, text, length) != length) /* not dprintf: it leaks its buffer when the process is gone */
         rmdir(path);
 }
 
