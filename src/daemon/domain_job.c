@@ -62,7 +62,8 @@ int handle_domain_abort_job(struct call *call, const struct domain_abort_job_arg
 
 static int no_postcopy(const char *what, struct error *err)
 {
-    return error_set(err, ERR_OPERATION_UNSUPPORTED, "%s: post-copy migration is not supported by this daemon yet", what);
+    return error_set(err, ERR_OPERATION_UNSUPPORTED, "%s: post-copy migration is not supported by this daemon yet",
+                     what);
 }
 
 int handle_domain_abort_job_flags(struct call *call, const struct domain_abort_job_flags_args *args, struct error *err)

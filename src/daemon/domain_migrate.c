@@ -131,7 +131,8 @@ int handle_domain_migrate_perform3_params(struct call *call, const struct domain
 /* -- finish -------------------------------------------------------------------------------------------------------- */
 
 static int finish(struct call *call, const struct migrate_options *options, bool cancelled,
-                  const struct migrate_blob *in, struct migrate_blob *out, struct wire_domain *handle, struct error *err)
+                  const struct migrate_blob *in, struct migrate_blob *out, struct wire_domain *handle,
+                  struct error *err)
 {
     const struct migrate_caller caller = caller_of(call);
     scoped_domain struct domain *domain =

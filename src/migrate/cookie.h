@@ -23,8 +23,9 @@ struct migrate_cookie {
     const char *persistent_xml; /* what to store on the destination; NULL = none */
     bool has_statistics;
     struct job_info info;
-    uint64_t started_ms, stopped_ms, sent_ms; /* since 1970, by the sender's clock: migration, CPUs, cookie; 0 = not yet */
-    int64_t delta_ms;                         /* the receiver's clock at receipt less sent_ms */
+    /* Since 1970, by the sender's clock: of the migration, the CPUs' stop, the cookie; 0 = not yet. */
+    uint64_t started_ms, stopped_ms, sent_ms;
+    int64_t delta_ms; /* the receiver's clock at receipt less sent_ms */
 };
 
 /* The bytes on the wire; NUL-terminated, the NUL counts. */

@@ -125,7 +125,7 @@ static int check_origin(const struct driver *driver, const struct migrate_cookie
                          "domain '%s' cannot be migrated to the host it runs on (host '%s', same host UUID as ours)",
                          remote->name, remote->hostname);
     if (memcmp(remote->uuid, def->uuid, UUID_SIZE) != 0)
-        return error_set(err, ERR_INTERNAL_ERROR, "the migration's cookie is about another domain ('%s') than its XML ('%s')",
+        return error_set(err, ERR_INTERNAL_ERROR, "the migration's cookie is about domain '%s', its XML about '%s'",
                          remote->name, def->name);
     return 0;
 }
@@ -243,7 +243,8 @@ static struct domain_def *stored_def(struct domain *domain, const char *xml, str
 {
     scoped_free char *own = xml ? NULL : domain_format(domain->object.live, DOMAIN_XML_INACTIVE | DOMAIN_XML_SECURE |
                                                                                 DOMAIN_XML_MIGRATABLE);
-    scoped_domain_def struct domain_def *def = driver_parse(domain->driver, xml ? xml : own, DOMAIN_PARSE_INACTIVE, err);
+    scoped_domain_def struct domain_def *def =
+        driver_parse(domain->driver, xml ? xml : own, DOMAIN_PARSE_INACTIVE, err);
     if (!def)
         return NULL;
     if (memcmp(def->uuid, domain->object.uuid, UUID_SIZE) != 0)
@@ -267,8 +268,8 @@ static int persist(struct migration *migration, const struct migrate_cookie *rem
     return domain_require_active(domain, err);
 }
 
-/* The point of no return: from here the guest is this host's. incoming is cleared first, so that a daemon that is killed
- * in between keeps what may run. */
+/* The point of no return: from here the guest is this host's. incoming is cleared first, so that a daemon that is
+ * killed in between keeps what may run. */
 static int let_run(struct migration *migration, struct error *err)
 {
     struct domain *domain = migration->domain;
@@ -349,8 +350,8 @@ static struct domain *find_arriving(struct driver *driver, const char *name, str
     if (migration && migration->info.operation == DOMAIN_JOB_OPERATION_MIGRATION_IN)
         return domain_of(object_ref(object));
     return error_null(err, ERR_OPERATION_FAILED,
-                      "no migration of domain '%s' to this host is under way: it was given up or ended here; see the log of "
-                      "this host's daemon",
+                      "no migration of domain '%s' to this host is under way: it was given up or ended here; see the log "
+                      "of this host's daemon",
                       name ? name : "");
 }
 

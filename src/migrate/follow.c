@@ -15,9 +15,9 @@ enum {
     FIRST_LIMIT_MS = 20,
 };
 
-/* QEMU stops the guest as soon as what is left fits into the downtime limit, even when one more pass would take no longer
- * and leave a tenth of it. So the limit starts small and is doubled, up to what the user allows, each time that a pass has
- * not shrunk what is left by a quarter. */
+/* QEMU stops the guest as soon as what is left fits into the downtime limit, even when one more pass would take no
+ * longer and leave a tenth of it. So the limit starts small and is doubled, up to what the user allows, each time that a
+ * pass has not shrunk what is left by a quarter. */
 uint32_t migration_downtime_most(const struct domain *domain)
 {
     return domain->migrate_downtime_ms ? domain->migrate_downtime_ms : MIGRATE_DOWNTIME_DEFAULT_MS;
@@ -36,7 +36,6 @@ void migration_ask(struct migration *migration, uint64_t timeout_ms)
     if (!domain_active(domain) || now - migration->asked_ns < FRESH_NS)
         return;
     migration->asked_ns = now; /* also when it fails: a QEMU that hangs is not asked by everyone */
-    scoped_domain struct domain *kept = domain_of(object_ref(&domain->object));
     scoped_json json_t *reply = qmp_command(domain->qmp, "query-migrate", NULL, deadline_ms(timeout_ms), NULL);
     if (domain->migration != migration)
         return; /* over meanwhile */
@@ -51,8 +50,9 @@ static int explain(struct migration *migration, struct error *err)
     struct domain *domain = migration->domain;
     const char *name = domain_name(domain);
     if (migration->abort.code)
-        return error_set(err, migration->abort.code, "operation aborted: the migration of domain '%s' was cancelled: %s",
-                         name, migration->abort.message);
+        return error_set(err, migration->abort.code,
+                         "operation aborted: the migration of domain '%s' was cancelled: %s", name,
+                         migration->abort.message);
     if (!domain_active(domain) || qmp_is_closed(domain->qmp))
         return error_set(err, ERR_OPERATION_ABORTED, "operation aborted: domain '%s' ended during its migration", name);
     scoped_json json_t *reply = qmp_command(domain->qmp, "query-migrate", NULL, deadline_ms(ASK_MS), NULL);
@@ -157,8 +157,9 @@ int migration_follow(struct migration *migration, struct error *err)
             continue;
         }
         if (state.cancelled && now_ns() > state.cancel_until)
-            return error_set(err, ERR_OPERATION_TIMEOUT, "QEMU of domain '%s' did not give its migration up within %d s",
-                             domain_name(domain), CANCEL_MS / 1000);
+            return error_set(err, ERR_OPERATION_TIMEOUT,
+                             "QEMU of domain '%s' did not give its migration up within %d s", domain_name(domain),
+                             CANCEL_MS / 1000);
         if (!state.cancelled && check_convergence(migration, &state))
             continue;
         condition_wait(&domain->changed, state.look_at_ns, NULL);

@@ -14,8 +14,9 @@
  *   begin ─► BEGUN ─► perform ─► PERFORMED ─► confirm    prepare ─► PREPARED ─► finish
  *                     (PERFORMING)                       (PREPARING)            (FINISHING)
  *
- * In the phases in capitals without brackets nobody works on the migration: it waits for its client's next call, watched
- * by a guard. In the bracketed ones a fiber works on it; others only leave a wish in `abort` and wake domain->changed.
+ * In the phases in capitals without brackets nobody works on the migration: it waits for its client's next call,
+ * watched by a guard. In the bracketed ones a fiber works on it; others only leave a wish in `abort` and wake
+ * domain->changed.
  * Who owns the guest: the source, until the destination lets it run; after PERFORMED only the client, or the other end,
  * can tell. */
 enum migration_phase {
@@ -60,8 +61,8 @@ struct migration {
 
 /* -- migration.c: the struct and its end --------------------------------------------------------------------------- */
 
-/* A migration of the domain, whose job it then holds (JOB_MIGRATE_OUT or _IN); domain->migration points at it. The fiber
- * is shielded until migration_wait_next() or migration_end(). Waits. */
+/* A migration of the domain, whose job it then holds (JOB_MIGRATE_OUT or _IN); domain->migration points at it. The
+ * fiber is shielded until migration_wait_next() or migration_end(). Waits. */
 struct migration *migration_new(struct domain *domain, enum job_kind kind, const struct migrate_options *options,
                                 const struct migrate_caller *caller, struct error *err);
 /* The phase's work is done: from here the client's next call is awaited. The fiber may be cancelled again. */

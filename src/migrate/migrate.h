@@ -26,8 +26,8 @@ char *migration_begin(struct domain *domain, const struct migrate_options *optio
 int migration_prepare(struct driver *driver, const struct migrate_options *options, const struct migrate_caller *caller,
                       const struct migrate_blob *cookie_in, struct migrate_blob *cookie_out, const char **uri,
                       struct arena *arena, struct error *err);
-/* With MIGRATE_PEER2PEER all phases at once; destination is then the other daemon's connection URI. On failure the guest
- * goes on here. */
+/* With MIGRATE_PEER2PEER all phases at once; destination is then the other daemon's connection URI. On failure the
+ * guest goes on here. */
 int migration_perform(struct domain *domain, const struct migrate_options *options, const char *destination,
                       const struct migrate_caller *caller, const struct migrate_blob *cookie_in,
                       struct migrate_blob *cookie_out, struct arena *arena, struct error *err);
@@ -42,7 +42,7 @@ int migration_confirm(struct domain *domain, const struct migrate_options *optio
 int migration_to_peer(struct domain *domain, const struct migrate_options *options, const char *destination,
                       const struct migrate_caller *caller, struct error *err);
 
-/* -- while it runs (steer.c) ---------------------------------------------------------------------------------------- */
+/* -- while it runs (steer.c) --------------------------------------------------------------------------------------- */
 
 /* What is going on, or what went on last (completed): type DOMAIN_JOB_NONE when there is nothing. keep leaves the last
  * one to be asked for again. Waits a moment for fresh figures. */
@@ -58,7 +58,7 @@ int migration_set_bandwidth(struct domain *domain, uint64_t mib_per_second, stru
 int migration_cache_get(struct domain *domain, uint64_t *bytes, struct error *err);
 int migration_cache_set(struct domain *domain, uint64_t bytes, struct error *err);
 
-/* -- what happens to it (migration.c, recover.c) --------------------------------------------------------------------- */
+/* -- what happens to it (migration.c, recover.c) ------------------------------------------------------------------- */
 
 /* A client's connection ended. Does not wait. */
 void migration_client_gone(struct domain *domain, const void *client);

@@ -72,8 +72,9 @@ static int add_capability(json_t *list, struct migration *migration, size_t row,
     }
     if (!flag)
         return 0;
-    return error_set(err, ERR_OPERATION_UNSUPPORTED, "%s: QEMU of the %s host cannot do it (no migration capability '%s')",
-                     capabilities[row].option, known_here ? "other" : "local", capabilities[row].name);
+    return error_set(err, ERR_OPERATION_UNSUPPORTED,
+                     "%s: QEMU of the %s host cannot do it (no migration capability '%s')", capabilities[row].option,
+                     known_here ? "other" : "local", capabilities[row].name);
 }
 
 static json_t *capability_list(struct migration *migration, unsigned side, const struct qemu_caps *caps,

@@ -78,8 +78,8 @@ static const struct row {
 
 static int refuse(const char *option, struct error *err)
 {
-    return error_set(err, ERR_ARGUMENT_UNSUPPORTED, "migration option %s is not supported by this daemon yet; leave it out",
-                     option);
+    return error_set(err, ERR_ARGUMENT_UNSUPPORTED,
+                     "migration option %s is not supported by this daemon yet; leave it out", option);
 }
 
 static int check_flags(uint64_t flags, struct error *err)
@@ -103,8 +103,8 @@ int migrate_options_check(const struct migrate_options *options, uint64_t flags,
     if (options->bandwidth_mib > INT64_MAX >> 20)
         return error_set(err, ERR_INVALID_ARG, "migration bandwidth %llu MiB/s is too large (at most %lld)",
                          (unsigned long long)options->bandwidth_mib, (long long)(INT64_MAX >> 20));
-    if (options->dname && (!*options->dname || strchr(options->dname, '/')))
-        return error_set(err, ERR_INVALID_ARG, "'%s' (--dname) cannot be a domain's name", options->dname);
+    if (options->dname && domain_name_check(options->dname, err) < 0)
+        return error_wrap(err, "--dname");
     return 0;
 }
 
@@ -155,8 +155,7 @@ int migrate_options_read(struct migrate_options *options, const struct wire_type
 {
     struct param_rule rules[COUNT(rows) + 1] = {0};
     for (size_t i = 0; i < COUNT(rows); i++)
-        rules[i] = (struct param_rule){rows[i].name, rows[i].type,
-                                       rows[i].kind == ROW_METHOD || string_equal(rows[i].name, MIGRATE_PARAM_MIGRATE_DISKS)};
+        rules[i] = (struct param_rule){rows[i].name, rows[i].type, rows[i].kind == ROW_METHOD};
     *options = (struct migrate_options){.flags = (uint32_t)flags};
     if (params_check(items, count, rules, err) < 0)
         return -1;

@@ -11,7 +11,7 @@
 /* What the caller of a migration asks for. The same for each phase; strings live in the arena of who made it. */
 struct migrate_options {
     uint32_t flags;              /* MIGRATE_* */
-    const char *uri;             /* where the destination's QEMU listens: tcp:HOST[:PORT]; NULL = the destination says */
+    const char *uri;             /* of the destination's QEMU: tcp:HOST[:PORT]; NULL = the destination says */
     const char *dname;           /* name on the destination; NULL = unchanged */
     const char *xml;             /* the guest as the destination shall start it; NULL = as it runs */
     const char *persistent_xml;  /* what the destination shall store; NULL = the source's stored definition */

@@ -72,8 +72,9 @@ static int peer_open(struct peer *peer, const char *destination, struct error *e
     if (remote_auth_list(peer->client, arena, &offered, err) < 0)
         return transport_explain(&peer->transport, err);
     if (offered.types_count && offered.types[0] != WIRE_AUTH_TYPE_NONE)
-        return error_set(err, ERR_AUTH_FAILED, "the destination wants authentication, which a daemon cannot give: connect "
-                         "by ssh, or migrate without --p2p");
+        return error_set(err, ERR_AUTH_FAILED,
+                         "the destination wants authentication, which a daemon cannot give: connect by ssh, or migrate "
+                         "without --p2p");
     if (peer_can(peer, FEATURE_KEEPALIVE))
         client_set_keepalive(peer->client, KEEPALIVE_S, KEEPALIVE_COUNT);
     return remote_connect_open(peer->client, &(struct connect_open_args){.name = uri_wire_name(arena, uri)}, err);
@@ -137,7 +138,8 @@ static enum owner owner_by_state(struct peer *peer, const unsigned char uuid[UUI
     if (remote_domain_lookup_by_uuid(peer->client, &lookup, arena, &found, &err) < 0)
         return err.code == ERR_NO_DOMAIN ? OWNER_HERE : OWNER_UNKNOWN;
     struct domain_get_state_ret state = {0};
-    if (remote_domain_get_state(peer->client, &(struct domain_get_state_args){.dom = found.dom}, arena, &state, &err) < 0)
+    struct domain_get_state_args question = {.dom = found.dom};
+    if (remote_domain_get_state(peer->client, &question, arena, &state, &err) < 0)
         return OWNER_UNKNOWN;
     if (state.state == DOMAIN_SHUTOFF)
         return OWNER_HERE;
@@ -224,7 +226,8 @@ int migration_to_peer(struct domain *domain, const struct migrate_options *optio
         return error_wrap(err, "cannot connect to the destination '%s'", destination);
     if (!peer_can(&peer, FEATURE_V3) || !peer_can(&peer, FEATURE_PARAMS))
         return error_set(err, ERR_OPERATION_UNSUPPORTED,
-                         "the daemon at '%s' does not know migration with parameters (libvirt before 1.1.0)", destination);
+                         "the daemon at '%s' does not know migration with parameters (libvirt before 1.1.0)",
+                         destination);
     client_set_timeout(peer.client, CALL_MS);
     const struct migrate_caller nobody = {.name = caller->name};
     struct migration *migration = source_new(domain, options, &nobody, err);

@@ -18,8 +18,8 @@ static int run_state(struct domain *domain, char state[32], struct error *err)
     return reply ? 0 : -1;
 }
 
-/* Finish lets the guest run only after it has noted that it is no longer incoming, so a guest that runs was let run by a
- * migration that ended well but for our death; one that does not was never acknowledged. */
+/* Finish lets the guest run only after it has noted that it is no longer incoming, so a guest that runs was let run by
+ * a migration that ended well but for our death; one that does not was never acknowledged. */
 static void recover_incoming(struct domain *domain)
 {
     struct error err = {0};
@@ -68,10 +68,12 @@ static void recover_performing(struct domain *domain)
 {
     struct error err = {0};
     char state[32];
-    log_warning("the migration of domain '%s' was under way when the daemon ended: it goes on here", domain_name(domain));
+    log_warning("the migration of domain '%s' was under way when the daemon ended: it goes on here",
+                domain_name(domain));
     if (cancel(domain, &err) == 0 && run_state(domain, state, &err) == 0 && domain_active(domain)) {
         domain->resume_reason = DOMAIN_RUNNING_MIGRATION_CANCELED;
-        bool paused = domain->state == DOMAIN_PAUSED && strcmp(state, "running") != 0 && domain->reason != DOMAIN_PAUSED_USER;
+        bool paused = domain->state == DOMAIN_PAUSED && domain->reason != DOMAIN_PAUSED_USER &&
+                      strcmp(state, "running") != 0;
         int rc = paused ? qmp_execute(domain->qmp, "cont", NULL, monitor_deadline(), &err) : 0;
         domain->resume_reason = -1;
         if (rc == 0) {
@@ -89,9 +91,9 @@ static void recover_performing(struct domain *domain)
 static void recover_performed(struct domain *domain)
 {
     if (domain->state == DOMAIN_PAUSED)
-        log_error("domain '%s' was migrated away, but whether it runs on the destination is not known, since the daemon "
-                  "ended before it was told. It stays paused here. Look there: if it runs there, destroy it here; if it "
-                  "does not, resume it here. Never let both run",
+        log_error("domain '%s' was migrated away, but whether it runs on the destination is not known, since the "
+                  "daemon ended before it was told. It stays paused here. Look there: if it runs there, destroy it "
+                  "here; if it does not, resume it here. Never let both run",
                   domain_name(domain));
     domain->outgoing = OUTGOING_NONE;
     status_save(domain);

@@ -26,20 +26,21 @@ static void set_outgoing(struct domain *domain, enum outgoing outgoing)
 
 /* -- begin --------------------------------------------------------------------------------------------------------- */
 
-/* What cannot follow the guest. QEMU knows devices that cannot be migrated; what lies on this host only, it does not. */
+/* What cannot follow the guest. QEMU knows devices that cannot be migrated, but not what lies on this host only. */
 static int check_movable(struct domain *domain, struct error *err)
 {
     const struct domain_def *live = domain->object.live;
     const char *name = domain_name(domain);
     if (live->hostdevs.count)
         return error_set(err, ERR_OPERATION_INVALID,
-                         "domain '%s' cannot be migrated: it uses a device of this host (<hostdev>); detach it first", name);
+                         "domain '%s' cannot be migrated: it uses a device of this host (<hostdev>); detach it first",
+                         name);
     for (uint32_t i = 0; i < live->disks.count; i++) {
         const struct disk *disk = live->disks.item[i];
         if (disk->source.type == SOURCE_TYPE_DIR || disk->source.type == SOURCE_TYPE_VHOST_USER)
             return error_set(err, ERR_OPERATION_INVALID,
-                             "domain '%s' cannot be migrated: disk %s lies in a directory or process of this host", name,
-                             disk->target);
+                             "domain '%s' cannot be migrated: disk %s lies in a directory or process of this host",
+                             name, disk->target);
     }
     scoped_json json_t *reply = qmp_command(domain->qmp, "query-migrate", NULL, monitor_deadline(), err);
     const json_t *reasons = json_object_get(reply, "blocked-reasons");
@@ -229,8 +230,9 @@ int source_perform(struct migration *migration, const char *uri, const struct mi
         return -1;
     /* all is over there, but nobody was told: what was asked meanwhile still holds */
     if (migration->abort.code)
-        return error_set(err, migration->abort.code, "operation aborted: the migration of domain '%s' was cancelled: %s",
-                         domain_name(domain), migration->abort.message);
+        return error_set(err, migration->abort.code,
+                         "operation aborted: the migration of domain '%s' was cancelled: %s", domain_name(domain),
+                         migration->abort.message);
     *cookie_out = performed_cookie(migration, arena);
     if (!domain_active(domain))
         return error_set(err, ERR_OPERATION_FAILED, "operation failed: domain '%s' ended during its migration",
@@ -349,7 +351,8 @@ void source_take_back(struct migration *migration)
         ;
     if (domain_active(domain) && domain->outgoing &&
         (stop_transfer(domain, &err) < 0 || run_again(migration, &err) < 0))
-        log_error("domain '%s' stays paused after its failed migration: %s; see whether it runs elsewhere, then resume it",
+        log_error("domain '%s' stays paused after its failed migration: %s; see whether it runs elsewhere, then resume "
+                  "it",
                   domain_name(domain), err.message);
     if (domain->outgoing) {
         keep_info(migration, migration->abort.code ? DOMAIN_JOB_CANCELLED : DOMAIN_JOB_FAILED, NULL);

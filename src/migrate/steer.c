@@ -45,8 +45,8 @@ int migration_abort(struct domain *domain, struct error *err)
                          domain_name(domain));
     default:
         return error_set(err, ERR_OPERATION_INVALID,
-                         "cannot abort an incoming migration of domain '%s': destroy the domain here instead, or abort on "
-                         "the source",
+                         "cannot abort an incoming migration of domain '%s': destroy the domain here instead, or abort "
+                         "on the source",
                          domain_name(domain));
     }
 }
@@ -110,6 +110,6 @@ int migration_cache_set(struct domain *domain, uint64_t bytes, struct error *err
     if (bytes > INT64_MAX)
         return error_set(err, ERR_INVALID_ARG, "a compression cache of %llu bytes is not possible",
                          (unsigned long long)bytes);
-    return qmp_execute(domain->qmp, "migrate-set-parameters", json_pack("{s:I}", "xbzrle-cache-size", (json_int_t)bytes),
-                       monitor_deadline(), err);
+    return qmp_execute(domain->qmp, "migrate-set-parameters",
+                       json_pack("{s:I}", "xbzrle-cache-size", (json_int_t)bytes), monitor_deadline(), err);
 }

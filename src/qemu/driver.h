@@ -40,8 +40,8 @@ struct driver {
     bool measuring; /* a worker thread looks at the sizes of images, and may hang on a server that does */
     /* Called when a guest found again has answered, for what src/migrate has to finish or take back. May wait. */
     void (*attached)(struct domain *domain);
-    /* Called when the QEMU of a domain that has a migration is gone; the domain is inactive by then, and object_forget_if_unused()
-     * is the callee's business. Must not wait. */
+    /* Called when the QEMU of a domain that has a migration is gone; the domain is inactive by then, and
+     * object_forget_if_unused() is the callee's business. Must not wait. */
     void (*ended)(struct domain *domain);
     void *notify_owner;
     /* A domain event for the clients: DOMAIN_EVENT_ID_* and the generated struct of its callback form, without callback

@@ -11,7 +11,7 @@ import pytest
 
 from helpers import guest
 from helpers.tools import table, virsh, wait_until
-from test_migrate import ROUTE, RUNNING, SHUTOFF, Traveller
+from test_migrate import PAUSED, ROUTE, RUNNING, SHUTOFF, Traveller
 
 pytestmark = pytest.mark.godwit
 
@@ -26,16 +26,16 @@ def start_slowly(traveller, *words):
     mover = subprocess.Popen(["virsh", "-c", traveller.source.uri, "migrate", "--live", "--bandwidth", "1", *words,
                               traveller.name, traveller.target.tcp_uri, *ROUTE],
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_until(lambda: "Memory total" in virsh(traveller.source, "domjobinfo", traveller.name, ok=None).text and
-               "0.000" not in virsh(traveller.source, "domjobinfo", traveller.name).text.split("Memory total", 1)[1][:20],
-               timeout=20, what="the transfer", step=0.1)
+    wait_until(lambda: table(virsh(traveller.source, "domjobinfo", traveller.name, ok=None).text)
+               .get("Memory total", "0.000 B") != "0.000 B", timeout=20, what="the transfer", step=0.1)
     time.sleep(0.5)
     return mover
 
 
 def stays_here(traveller, timeout=20):
     """The source has the guest and goes on with it; the destination has nothing of it."""
-    wait_until(lambda: traveller.states() == [RUNNING, None], timeout=timeout, what="the source alone has the guest", step=0.1)
+    wait_until(lambda: traveller.states() == [RUNNING, None], timeout=timeout, step=0.1,
+               what="the source alone has the guest")
     assert len(guest.qemu_pids()) == 1, "more than one QEMU is left"
     wait_until(lambda: table(virsh(traveller.source, "domjobinfo", traveller.name).text)["Job type"] == "None",
                what="the job's end")
@@ -146,10 +146,12 @@ def test_busy_domain_says_who_holds_it(two_hosts, traveller):
 
 
 def test_unsupported_options_are_named(two_hosts, traveller):
-    for option in (["--copy-storage-all"], ["--postcopy"], ["--tls"], ["--p2p", "--tunnelled"], ["--zerocopy", "--parallel"],
-                   ["--compressed", "--comp-methods", "mt"], ["--graphicsuri", "spice://a:1"]):
-        result = virsh(two_hosts[0], "migrate", "--live", *option, "traveller", two_hosts[1].tcp_uri, *ROUTE, ok=False)
-        assert option[-1].split(":")[0] in result.errors or option[-2] in result.errors or option[0] in result.errors, result
+    for named, option in (("--copy-storage-all", []), ("--postcopy", []), ("--tls", []), ("--tunnelled", ["--p2p"]),
+                          ("--zerocopy", ["--parallel"]), ("mt", ["--compressed", "--comp-methods"]),
+                          ("--graphicsuri", ["--graphicsuri", "spice://a:1"])):
+        words = option if named in option else [*option, named]
+        result = virsh(two_hosts[0], "migrate", "--live", *words, "traveller", two_hosts[1].tcp_uri, *ROUTE, ok=False)
+        assert named in result.errors, result
         assert traveller.states() == [RUNNING, None]
 
 
@@ -182,34 +184,39 @@ def test_knobs(two_hosts, traveller):
     assert "no job" in virsh(here, "domjobabort", "traveller", ok=False).errors
 
 
+def settled(source, target):
+    """{host: state} when one guest runs and no other is left, but for a source that was killed at the very switch: it cannot
+    know how that ended, keeps its guest paused, and says so."""
+    found = {}
+    for host in (source, target):
+        connection = libvirt.open(host.uri)
+        found.update({host: domain.state()[0] for domain in connection.listAllDomains() if domain.isActive()})
+        connection.close()
+    if list(found.values()) == [RUNNING]:
+        return found
+    unknown = found == {source: PAUSED, target: RUNNING} and "Never let both run" in source.log()
+    return found if unknown else None
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("victim", ["source", "destination"])
 def test_exactly_one_guest_whenever_a_daemon_dies(two_hosts, traveller, victim):
-    """Peer to peer, killed at moments all over the migration; whoever has the guest then, it is one, and it lost nothing."""
+    """Peer to peer, killed at moments all over the migration: then exactly one guest runs, and it lost nothing."""
     hosts = list(two_hosts)
     for turn in range(20):
         source, target = hosts
-        mover = subprocess.Popen(["virsh", "-c", source.uri, "migrate", "--live", "--p2p", "traveller", target.tcp_uri, *ROUTE],
-                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        mover = subprocess.Popen(["virsh", "-c", source.uri, "migrate", "--live", "--p2p", "traveller", target.tcp_uri,
+                                  *ROUTE], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         time.sleep(0.05 * turn)
         died = source if victim == "source" else target
         died.kill()
         died.start()
         mover.communicate(timeout=90)
-
-        def owners():
-            found = []
-            for host in hosts:
-                connection = libvirt.open(host.uri)
-                found += [host for domain in connection.listAllDomains() if domain.isActive()]
-                connection.close()
-            return found
-        owner = wait_until(lambda: len(owners()) == 1 and len(guest.qemu_pids()) == 1 and owners(), timeout=90,
-                           what="one owner", step=0.2)[0]
-        connection = libvirt.open(owner.uri)
-        assert connection.lookupByName("traveller").state()[0] == RUNNING, f"turn {turn}: paused on {owner.hostname}"
-        connection.close()
+        states = wait_until(lambda: settled(source, target), timeout=90, what=f"turn {turn}: one guest", step=0.2)
+        owner = next(host for host in states if states[host] == RUNNING)
+        if len(states) == 2:
+            virsh(source, "destroy", "traveller")
         traveller.lives()
-        if owner is not hosts[0]:
+        if owner is target:
             hosts.reverse()
     traveller.ends()

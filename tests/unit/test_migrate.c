@@ -68,9 +68,10 @@ static void refused_options_are_named(void **state)
         {0, {"disks_port", {.type = TYPED_PARAM_INT, .i = 1}}, ERR_ARGUMENT_UNSUPPORTED, "--disks-port"},
         {0, {"bandwidth", {.type = TYPED_PARAM_ULLONG, .ul = UINT64_MAX}}, ERR_INVALID_ARG, "--bandwidth"},
         {MIGRATE_PARALLEL, {"parallel.connections", {.type = TYPED_PARAM_INT, .i = 256}}, ERR_INVALID_ARG, "255"},
-        {MIGRATE_PARALLEL, {"parallel.connections", {.type = TYPED_PARAM_INT, .i = -1}}, ERR_INVALID_ARG, "connections"},
+        {MIGRATE_PARALLEL, {"parallel.connections", {.type = TYPED_PARAM_INT, .i = -1}}, ERR_INVALID_ARG, "connect"},
         {0, {"parallel.connections", {.type = TYPED_PARAM_INT, .i = 2}}, ERR_INVALID_ARG, "--parallel"},
-        {MIGRATE_COMPRESSED, {"compression", {.type = TYPED_PARAM_STRING, .s = "zstd"}}, ERR_ARGUMENT_UNSUPPORTED, "zstd"},
+        {MIGRATE_COMPRESSED, {"compression", {.type = TYPED_PARAM_STRING, .s = "zstd"}}, ERR_ARGUMENT_UNSUPPORTED,
+         "zstd"},
         {0, {"bandwidth", {.type = TYPED_PARAM_STRING, .s = "1"}}, ERR_INVALID_ARG, "bandwidth"},
         {0, {"nonsense", {.type = TYPED_PARAM_INT, .i = 1}}, ERR_INVALID_ARG, "nonsense"},
         {0, {"destination_name", {.type = TYPED_PARAM_STRING, .s = "a/b"}}, ERR_INVALID_ARG, "--dname"},
@@ -132,9 +133,11 @@ static void libvirt_cookie_is_understood(void **state)
     struct migrate_cookie cookie;
     struct migrate_blob blob = blob_of(
         HEAD "<graphics type='spice' port='5900' listen='::' tlsPort='-1'><cert info='subject' value='C=x'/></graphics>"
-             "<lockstate driver='sanlock'><leases>x</leases></lockstate><network><interface index='0' vporttype='none'/>"
-             "</network><nbd port='1'><disk target='vda' capacity='5'/></nbd><cpu mode='custom'/><allowReboot value='yes'/>"
-             "<capabilities><cap name='xbzrle' auto='no'/><cap name='pause-before-switchover' auto='yes'/></capabilities>"
+             "<lockstate driver='sanlock'><leases>x</leases></lockstate><network>"
+             "<interface index='0' vporttype='none'/></network><nbd port='1'><disk target='vda' capacity='5'/></nbd><cpu mode='custom'/>"
+             "<allowReboot value='yes'/>"
+             "<capabilities><cap name='xbzrle' auto='no'/>"
+             "<cap name='pause-before-switchover' auto='yes'/></capabilities>"
              "<statistics><started>7</started><memory_total>99</memory_total><memory_normal>no</memory_normal>"
              "<unheard>1</unheard></statistics></qemu-migration>");
     assert_int_equal(migrate_cookie_read(&cookie, &blob, arena, &err), 0);
@@ -201,7 +204,8 @@ static void figures_are_taken_from_qemu(void **state)
     scoped_json json_t *reply = json_loads(
         "{\"status\": \"active\", \"expected-downtime\": 300, \"setup-time\": 2, \"ram\": {\"total\": 1000000, "
         "\"transferred\": 4000, \"remaining\": 500000, \"duplicate\": 3, \"normal\": 4, \"normal-bytes\": 16384, "
-        "\"dirty-pages-rate\": 9, \"dirty-sync-count\": 2, \"page-size\": 4096, \"postcopy-requests\": 0, \"mbps\": 8.0}, "
+        "\"dirty-pages-rate\": 9, \"dirty-sync-count\": 2, \"page-size\": 4096, \"postcopy-requests\": 0, "
+        "\"mbps\": 8.0}, "
         "\"xbzrle-cache\": {\"cache-size\": 64, \"bytes\": 1, \"pages\": 2, \"cache-miss\": 3, \"overflow\": 4}}",
         0, NULL);
     job_info_update(&info, reply);
