@@ -36,11 +36,12 @@ void client_closed(struct server_client *client)
     struct daemon *daemon = server_owner(server_client_server(client));
     events_forget(client_of(client));
     struct object *next;
-    for (struct object *object = registry_first(&daemon->driver->domains); object; object = next) {
-        next = registry_next(object);
+    uint64_t id = server_client_peer(client)->id;
+    for (struct object *object = registry_first_of_all(&daemon->driver->domains); object; object = next) {
+        next = registry_next_of_all(object);
         migration_client_gone(domain_of(object), client);
-        if (domain_of(object)->autodestroy == client) {
-            domain_of(object)->autodestroy = NULL;
+        if (domain_of(object)->autodestroy == id) {
+            domain_of(object)->autodestroy = 0;
             fiber_start("autodestroy", autodestroy, object_ref(object));
         }
     }

@@ -14,6 +14,14 @@
 
 #define AFFECT (DOMAIN_AFFECT_LIVE | DOMAIN_AFFECT_CONFIG)
 
+/* The definition that the flags mean. */
+static const struct domain_def *meant_def(struct domain *domain, unsigned flags, struct error *err)
+{
+    if (flags & DOMAIN_AFFECT_LIVE && domain_require_active(domain, err) < 0)
+        return NULL;
+    return flags & DOMAIN_AFFECT_CONFIG ? object_config(&domain->object, err) : domain_def(domain, err);
+}
+
 /* -- addresses of interfaces ------------------------------------------------------------------------------------------ */
 
 static const char *mac_text(struct arena *arena, const struct mac *mac)
@@ -87,10 +95,7 @@ int handle_domain_get_block_io_tune(struct call *call, const struct domain_get_b
     if (call_flags(call, args->flags, AFFECT | TYPED_PARAM_STRING_OKAY, err) < 0)
         return -1;
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    if (!domain || (args->flags & DOMAIN_AFFECT_LIVE && domain_require_active(domain, err) < 0))
-        return -1;
-    const struct domain_def *def =
-        args->flags & DOMAIN_AFFECT_CONFIG ? object_config(&domain->object, err) : domain_def(domain, err);
+    const struct domain_def *def = domain ? meant_def(domain, args->flags, err) : NULL;
     static const struct disk none = {0};
     const struct disk *disk = def && args->disk ? disk_find(def, args->disk, err) : &none; /* first step without a name */
     if (!def || !disk)
@@ -110,6 +115,68 @@ int handle_domain_set_block_io_tune(struct call *call, const struct domain_set_b
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
     return domain ? iotune_set(domain, args->disk, args->params, args->params_count, args->flags, call_client(call), err)
                   : -1;
+}
+
+int handle_domain_get_interface_parameters(struct call *call, const struct domain_get_interface_parameters_args *args,
+                                           struct domain_get_interface_parameters_ret *ret, struct error *err)
+{
+    if (call_flags(call, args->flags, AFFECT | TYPED_PARAM_STRING_OKAY, err) < 0)
+        return -1;
+    scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
+    const struct domain_def *def = domain ? meant_def(domain, args->flags, err) : NULL;
+    const struct interface *found = NULL;
+    for (uint32_t i = 0; def && i < def->interfaces.count; i++) {
+        const struct interface *interface = def->interfaces.item[i];
+        if (string_equal(interface->target, args->device) ||
+            strcasecmp(mac_text(call->arena, &interface->mac), args->device) == 0)
+            found = interface;
+    }
+    /* the first step asks how many there are, and may name no device */
+    if (!def || (!found && args->nparams))
+        return def ? error_set(err, ERR_INVALID_ARG, "domain '%s' has no interface '%s'", def->name, args->device) : -1;
+    static const struct bandwidth_rate none = {0};
+    const struct bandwidth_rate *in = found && found->inbound ? found->inbound : &none;
+    const struct bandwidth_rate *out = found && found->outbound ? found->outbound : &none;
+    struct params params;
+    params_init(&params, call->arena);
+    params_add_u32(&params, "inbound.average", (uint32_t)in->average);
+    params_add_u32(&params, "inbound.peak", (uint32_t)in->peak);
+    params_add_u32(&params, "inbound.burst", (uint32_t)in->burst);
+    params_add_u32(&params, "inbound.floor", (uint32_t)in->floor);
+    params_add_u32(&params, "outbound.average", (uint32_t)out->average);
+    params_add_u32(&params, "outbound.peak", (uint32_t)out->peak);
+    params_add_u32(&params, "outbound.burst", (uint32_t)out->burst);
+    params_reply(&params, args->nparams, ret);
+    return 0;
+}
+
+int handle_domain_get_perf_events(struct call *call, const struct domain_get_perf_events_args *args,
+                                  struct domain_get_perf_events_ret *ret, struct error *err)
+{
+    static const char *const names[] = {
+        "cmt", "mbmt", "mbml", "cpu_cycles", "instructions", "cache_references", "cache_misses", "branch_instructions",
+        "branch_misses", "bus_cycles", "stalled_cycles_frontend", "stalled_cycles_backend", "ref_cpu_cycles", "cpu_clock",
+        "task_clock", "page_faults", "context_switches", "cpu_migrations", "page_faults_min", "page_faults_maj",
+        "alignment_faults", "emulation_faults"};
+    if (call_flags(call, args->flags, AFFECT | TYPED_PARAM_STRING_OKAY, err) < 0)
+        return -1;
+    scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
+    const struct domain_def *def = domain ? meant_def(domain, args->flags, err) : NULL;
+    if (!def)
+        return -1;
+    struct params params;
+    params_init(&params, call->arena);
+    for (size_t i = 0; i < COUNT(names); i++) {
+        /* none is counted while the guest runs, whatever its definition wishes */
+        bool wished = false;
+        for (uint32_t e = 0; def != domain->object.live && e < def->perf_events.count; e++)
+            wished |= string_equal(def->perf_events.item[e]->name, names[i]) &&
+                      def->perf_events.item[e]->enabled == YESNO_YES;
+        params_add_bool(&params, names[i], wished);
+    }
+    ret->params = params.items;
+    ret->params_count = params.count;
+    return 0;
 }
 
 /* -- labels and messages ---------------------------------------------------------------------------------------------- */

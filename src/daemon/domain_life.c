@@ -8,17 +8,27 @@ enum {
         DOMAIN_START_PAUSED | DOMAIN_START_AUTODESTROY | DOMAIN_START_BYPASS_CACHE | DOMAIN_START_FORCE_BOOT
 };
 
+/* A client that went while its guest was starting was gone before the guest was there to be ended with it. */
+static int end_if_orphaned(struct call *call, struct domain *domain, unsigned flags, struct error *err)
+{
+    if (!(flags & DOMAIN_START_AUTODESTROY) || !server_client_is_closed(call->client))
+        return 0;
+    domain->autodestroy = 0;
+    return domain_destroy(domain, 0, "autodestroy", err);
+}
+
 static int start(struct call *call, const struct wire_domain *handle, unsigned flags, struct wire_domain *result,
                  struct error *err)
 {
     if (call_flags(call, flags, CREATE_FLAGS, err) < 0)
         return -1;
     scoped_domain struct domain *domain = call_domain(call, handle, err);
-    if (!domain || domain_start(domain, flags, call->client, call_client(call), err) < 0)
+    uint64_t owner = server_client_peer(call->client)->id;
+    if (!domain || domain_start(domain, flags, owner, call_client(call), err) < 0)
         return -1;
     if (result)
         *result = wire_domain_of(call, domain);
-    return 0;
+    return end_if_orphaned(call, domain, flags, err);
 }
 
 int handle_domain_create(struct call *call, const struct domain_create_args *args, struct error *err)
@@ -37,12 +47,13 @@ int handle_domain_create_xml(struct call *call, const struct domain_create_xml_a
 {
     if (call_flags(call, args->flags, CREATE_FLAGS | DOMAIN_START_VALIDATE, err) < 0)
         return -1;
+    uint64_t owner = server_client_peer(call->client)->id;
     scoped_domain struct domain *domain =
-        domain_create(call_driver(call), args->xml_desc, args->flags, call->client, call_client(call), err);
+        domain_create(call_driver(call), args->xml_desc, args->flags, owner, call_client(call), err);
     if (!domain)
         return -1;
     ret->dom = wire_domain_of(call, domain);
-    return 0;
+    return end_if_orphaned(call, domain, args->flags, err);
 }
 
 static int destroy(struct call *call, const struct wire_domain *handle, unsigned flags, struct error *err)

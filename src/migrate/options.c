@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/domain.h"
 
 /* One row a flag and one row a parameter; reading, refusing and passing on follow from them. */
 

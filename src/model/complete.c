@@ -210,19 +210,21 @@ static void iothreads_complete(struct domain_def *def)
         def->iothreads = def->iothread_ids.count;
 }
 
-/* It becomes a file name: NAME.log, NAME_VARS.fd. */
-static bool is_name(const char *name)
+int domain_name_check(const char *name, struct error *err)
 {
-    return name && *name && strlen(name) <= NAME_LONGEST && !strpbrk(name, "/\n\r") && !string_equal(name, ".") &&
-           !string_equal(name, "..");
+    if (name && *name && strlen(name) <= NAME_LONGEST && !strpbrk(name, "/\n\r") && !string_equal(name, ".") &&
+        !string_equal(name, ".."))
+        return 0;
+    return error_set(err, ERR_XML_ERROR,
+                     "/domain/name cannot be '%.100s': a name has 1 to %d bytes, no '/' and no line break, and is not "
+                     "'.' or '..'",
+                     name ? name : "", NAME_LONGEST);
 }
 
 int domain_complete(struct domain_def *def, const struct domain_defaults *defaults, struct error *err)
 {
-    if (!is_name(def->name))
-        return error_set(err, ERR_XML_ERROR,
-                         "/domain/name cannot be '%.100s': a name has 1 to %d bytes, no '/' and no line break, and is not "
-                         "'.' or '..'", def->name ? def->name : "", NAME_LONGEST);
+    if (domain_name_check(def->name, err) < 0)
+        return -1;
     if (!def->os.type) {
         if (!def->bootloader)
             return error_set(err, ERR_XML_ERROR,

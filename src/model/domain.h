@@ -110,6 +110,9 @@ enum domain_parse_flags {
 struct domain_def *domain_parse(const char *xml, long length, unsigned flags, const struct domain_defaults *defaults,
                                 struct error *err);
 
+/* Whether a domain may be called that: its name becomes part of file names (NAME.log). ERR_XML_ERROR. */
+int domain_name_check(const char *name, struct error *err);
+
 /* One reference more; the last domain_def_free() frees. NULL is accepted by both. */
 struct domain_def *domain_def_ref(struct domain_def *def);
 void domain_def_free(struct domain_def *def);

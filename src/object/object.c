@@ -148,6 +148,16 @@ struct object *registry_next(const struct object *object)
     return visible(object->by_name.next);
 }
 
+struct object *registry_first_of_all(const struct registry *registry)
+{
+    return registry->by_name;
+}
+
+struct object *registry_next_of_all(const struct object *object)
+{
+    return object->by_name.next;
+}
+
 void *object_config(struct object *object, struct error *err)
 {
     if (object->config)
@@ -204,10 +214,22 @@ static void notify(struct object *object, enum object_event event)
         object->kind->event(object, event);
 }
 
+/* What is acknowledged must be found again by the next daemon. */
+static int check_readable(const struct object *object, const char *xml, const char *name, struct error *err)
+{
+    scoped_free char *found = NULL;
+    unsigned char uuid[UUID_SIZE];
+    if (utf8_valid(xml, strlen(xml)) && object->kind->def_peek(xml, strlen(xml), &found, uuid) == 0 &&
+        string_equal(found, name) && memcmp(uuid, object->uuid, UUID_SIZE) == 0)
+        return 0;
+    return error_set(err, ERR_XML_ERROR, "the definition of %s '%s' could not be read back: is its text UTF-8?",
+                     object->kind->noun, name);
+}
+
 int object_store_def(struct object *object, void *def, struct error *err)
 {
     scoped_free char *xml = object->kind->def_format(def);
-    if (store_write(&object->registry->store, object->uuid, xml, err) < 0) {
+    if (check_readable(object, xml, object->name, err) < 0 || store_write(&object->registry->store, object->uuid, xml, err) < 0) {
         object->kind->def_unref(def);
         return error_wrap(err, "cannot store %s '%s'", object->kind->noun, object->name);
     }
@@ -276,7 +298,9 @@ int object_rename(struct object *object, const char *name, struct error *err)
     struct object *place = object_new(object->registry, name, nobody);
     place->hidden = true;
     scoped_free char *xml = object->kind->def_format(renamed);
-    int rc = store_write(&object->registry->store, object->uuid, xml, err);
+    int rc = check_readable(object, xml, name, err);
+    if (rc == 0)
+        rc = store_write(&object->registry->store, object->uuid, xml, err);
     object_remove(place);
     if (rc < 0) {
         object->kind->def_unref(renamed);

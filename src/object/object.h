@@ -82,6 +82,9 @@ struct object *registry_find_id(struct registry *registry, int id, struct error 
 /* for (object = registry_first(r); object; object = registry_next(object)): skips what is hidden. */
 struct object *registry_first(const struct registry *registry);
 struct object *registry_next(const struct object *object);
+/* The same, hidden ones too. */
+struct object *registry_first_of_all(const struct registry *registry);
+struct object *registry_next_of_all(const struct object *object);
 
 struct object *object_ref(struct object *object);
 void object_unref(struct object *object);

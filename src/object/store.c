@@ -79,6 +79,10 @@ char *store_read(const struct store *store, struct arena *arena, const unsigned 
 int store_write(const struct store *store, const unsigned char uuid[UUID_SIZE], const char *xml, struct error *err)
 {
     char path[PATH_SIZE];
+    size_t length = strlen(xml);
+    if (length > DEFINITION_MAX)
+        return error_set(err, ERR_XML_ERROR, "the definition has %zu bytes; at most %d can be stored", length,
+                         DEFINITION_MAX);
     return file_write_durable(definition_path(store, uuid, ".xml", path), xml, strlen(xml), DEFINITION_MODE, err);
 }
 

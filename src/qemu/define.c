@@ -51,6 +51,9 @@ struct domain *domain_define(struct driver *driver, const char *xml, unsigned fl
     job_asked_by(&job, client);
     if (job_begin(&job, object, JOB_DEFINE, "define", err) < 0)
         return NULL;
+    if (!string_equal(object->name, def->name))
+        return error_null(err, ERR_OPERATION_FAILED, "domain '%s' was renamed to '%s' meanwhile", def->name,
+                          object->name);
     if (object_store_def(object, steal(def), err) < 0) {
         object_forget_if_unused(object);
         return NULL;

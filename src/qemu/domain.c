@@ -35,9 +35,16 @@ static void unref_def(void *def)
 static int peek_stored(const char *xml, size_t length, char **name, unsigned char uuid[UUID_SIZE])
 {
     char buffer[NAME_SIZE];
-    if (domain_peek(xml, length, buffer, sizeof buffer, uuid) < 0)
+    if (domain_peek(xml, length, buffer, sizeof buffer, uuid) == 0) {
+        *name = xstrdup(buffer);
+        return 0;
+    }
+    /* an administrator's editor has been at it: the slow way */
+    scoped_domain_def struct domain_def *def = domain_parse(xml, (long)length, DOMAIN_PARSE_BARE, NULL, NULL);
+    if (!def || !def->name || !def->uuid_set)
         return -1;
-    *name = xstrdup(buffer);
+    memcpy(uuid, def->uuid, UUID_SIZE);
+    *name = xstrdup(def->name);
     return 0;
 }
 

@@ -21,7 +21,7 @@ struct domain {
     bool config_changed;       /* the stored definition was changed since the start */
     uint64_t balloon_kib;      /* what the guest has now */
     char *cgroup;              /* name of its group; NULL = none */
-    void *autodestroy;         /* the client whose end ends the guest; compared only */
+    uint64_t autodestroy;      /* id of the client whose end ends the guest; 0 = nobody's */
     /* Why the guest's CPUs or QEMU are about to stop, set by who causes it and taken by the event that tells of it:
      * DOMAIN_PAUSED_*, DOMAIN_RUNNING_*, DOMAIN_SHUTOFF_*; -1 = nobody said. */
     int pause_reason, resume_reason, shutoff_reason;
@@ -98,9 +98,9 @@ int domain_edit_defs(struct domain *domain, unsigned flags, domain_change *chang
 /* -- life (start.c, stop.c, run.c); all wait ------------------------------------------------------------------------ */
 
 /* flags: DOMAIN_START_PAUSED, _AUTODESTROY (owner), _VALIDATE (create only). */
-int domain_start(struct domain *domain, unsigned flags, void *owner, const char *client, struct error *err);
+int domain_start(struct domain *domain, unsigned flags, uint64_t owner, const char *client, struct error *err);
 /* A transient guest from XML text; returns a reference. */
-struct domain *domain_create(struct driver *driver, const char *xml, unsigned flags, void *owner, const char *client,
+struct domain *domain_create(struct driver *driver, const char *xml, unsigned flags, uint64_t owner, const char *client,
                              struct error *err);
 /* flags: DOMAIN_DESTROY_GRACEFUL. On return QEMU is gone. */
 int domain_destroy(struct domain *domain, unsigned flags, const char *client, struct error *err);

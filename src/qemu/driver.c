@@ -142,7 +142,7 @@ void driver_autostart(struct driver *driver)
         if (!object || object_active(object))
             continue;
         scoped_domain struct domain *domain = domain_of(object_ref(object));
-        if (domain_start(domain, 0, NULL, "autostart", &err) < 0)
+        if (domain_start(domain, 0, 0, "autostart", &err) < 0)
             log_error("autostart of domain '%s' failed: %s", names[i], err.message);
     }
 }

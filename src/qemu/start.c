@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "qemu/arch.h"
+#include "qemu/agent.h"
 #include "qemu/cgroup.h"
 #include "qemu/command.h"
 #include "qemu/cpu_compare.h"
@@ -98,6 +99,7 @@ static void adopt(struct domain *domain, struct qemu_spawned *spawned, struct do
     object_activate(&domain->object, live, live->id.value);
     status_save(domain);
     process_on_exit(domain->process, domain_exited, domain);
+    agent_awaited(domain);
     fiber_start("cgroup", place, object_ref(&domain->object));
 }
 
@@ -207,7 +209,7 @@ static int check_inactive(const struct domain *domain, struct error *err)
                      domain->object.id);
 }
 
-int domain_start(struct domain *domain, unsigned flags, void *owner, const char *client, struct error *err)
+int domain_start(struct domain *domain, unsigned flags, uint64_t owner, const char *client, struct error *err)
 {
     scoped_job struct job job = {0};
     job_asked_by(&job, client);
@@ -217,11 +219,11 @@ int domain_start(struct domain *domain, unsigned flags, void *owner, const char 
     const struct domain_def *config = object_config(&domain->object, err);
     if (!config || domain_launch(domain, domain_edit(config), NULL, -1, err) < 0)
         return -1;
-    domain->autodestroy = flags & DOMAIN_START_AUTODESTROY ? owner : NULL;
+    domain->autodestroy = flags & DOMAIN_START_AUTODESTROY ? owner : 0;
     return begin(domain, flags, err);
 }
 
-struct domain *domain_create(struct driver *driver, const char *xml, unsigned flags, void *owner, const char *client,
+struct domain *domain_create(struct driver *driver, const char *xml, unsigned flags, uint64_t owner, const char *client,
                              struct error *err)
 {
     unsigned parse = DOMAIN_PARSE_INACTIVE | (flags & DOMAIN_START_VALIDATE ? DOMAIN_PARSE_VALIDATE : 0);
@@ -242,6 +244,6 @@ struct domain *domain_create(struct driver *driver, const char *xml, unsigned fl
         object_forget_if_unused(object);
         return NULL;
     }
-    domain->autodestroy = flags & DOMAIN_START_AUTODESTROY ? owner : NULL;
+    domain->autodestroy = flags & DOMAIN_START_AUTODESTROY ? owner : 0;
     return begin(domain, flags, err) < 0 ? NULL : steal(domain);
 }

@@ -88,7 +88,7 @@ void domain_exited(void *owner)
     domain->stopping = domain->reset_on_shutdown = domain->incoming = false;
     domain->outgoing = 0;
     domain->migration_status[0] = '\0';
-    domain->autodestroy = NULL;
+    domain->autodestroy = 0;
     if (!domain_active(domain))
         return; /* never became a guest: domain_launch() reports it */
     object_deactivate(&domain->object);
@@ -103,7 +103,7 @@ static int wait_inactive(struct domain *domain, deadline until, struct error *er
 {
     while (domain->process)
         if (condition_wait(&domain->changed, until, err) < 0)
-            return -1;
+            return domain->process ? -1 : 0; /* it may have gone in the very turn of the deadline */
     return 0;
 }
 
