@@ -159,7 +159,7 @@ static int synchronize(int fd, struct text *text, deadline until, struct error *
         if (!line)
             return -1;
         skipped += strlen(line);
-        scoped_json json_t *reply = json_loads(line, 0, NULL);
+        scoped_json json_t *reply = json_read(line, strlen(line), NULL);
         if (json_integer_value(json_object_get(reply, "return")) == id)
             return 0;
     }
@@ -179,13 +179,13 @@ json_t *agent_exchange(int fd, const char *line, bool *sent, unsigned wait_ms, s
     scoped_free char *answer = receive_line(fd, &text, until, err);
     if (!answer)
         return NULL;
-    json_error_t where;
-    json_t *reply = json_loads(answer, JSON_REJECT_DUPLICATES, &where);
+    struct error fault;
+    json_t *reply = json_read(answer, strlen(answer), &fault);
     if (json_is_object(reply) && (json_object_get(reply, "return") || json_object_get(reply, "error")))
         return reply;
     json_decref(reply);
     return error_null(err, ERR_INTERNAL_ERROR, "the guest agent's answer is no reply: %s",
-                      reply ? "it has neither 'return' nor 'error'" : where.text);
+                      reply ? "it has neither 'return' nor 'error'" : fault.message);
 }
 
 /* -- the channel ------------------------------------------------------------------------------------------------------- */
@@ -383,11 +383,11 @@ char *agent_raw(struct domain *domain, const char *text, int timeout, struct err
 {
     if (check_timeout(timeout, err) < 0)
         return NULL;
-    json_error_t where;
-    scoped_json json_t *command = json_loads(text, JSON_REJECT_DUPLICATES, &where);
+    struct error fault;
+    scoped_json json_t *command = json_read(text, strlen(text), &fault);
     if (!json_is_string(json_object_get(command, "execute")))
         return error_null(err, ERR_INVALID_ARG, "the agent command is not {\"execute\": NAME, ...}: %s",
-                          command ? "there is no 'execute'" : where.text);
+                          command ? "there is no 'execute'" : fault.message);
     scoped_free char *compact = json_dumps(command, JSON_COMPACT);
     scoped_free char *line = xprintf("%s\n", compact);
     bool sent;
@@ -403,6 +403,21 @@ char *agent_raw(struct domain *domain, const char *text, int timeout, struct err
 }
 
 /* -- the guest's side of the ports --------------------------------------------------------------------------------------- */
+
+static void tell(struct domain *domain, bool connected, int reason)
+{
+    domain_notify(domain, DOMAIN_EVENT_ID_AGENT_LIFECYCLE,
+                  &(struct domain_event_callback_agent_lifecycle_event){
+                      .state = connected ? CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED
+                                         : CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_DISCONNECTED,
+                      .reason = reason});
+}
+
+void agent_awaited(struct domain *domain)
+{
+    if (channel(domain))
+        tell(domain, agent_is_connected(domain), CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_DOMAIN_STARTED);
+}
 
 void agent_port_changed(struct domain *domain, const char *alias, bool open)
 {
@@ -420,11 +435,7 @@ void agent_port_changed(struct domain *domain, const char *alias, bool open)
         if (is_agent && !open && domain->agent && !domain->agent->busy)
             disconnect(domain->agent);
         if (is_agent)
-            domain_notify(domain, DOMAIN_EVENT_ID_AGENT_LIFECYCLE,
-                          &(struct domain_event_callback_agent_lifecycle_event){
-                              .state = open ? CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED
-                                            : CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_DISCONNECTED,
-                              .reason = CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_CHANNEL});
+            tell(domain, open, CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_CHANNEL);
         return;
     }
 }

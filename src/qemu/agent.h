@@ -34,7 +34,9 @@ int agent_execute_silent(struct domain *domain, const char *command, json_t *arg
 /* The guest opened or closed a port of a virtio-serial device: keeps the channel's state in the live definition, and
  * tells the clients about the agent's. Does not wait. */
 void agent_port_changed(struct domain *domain, const char *alias, bool open);
-/* The same for all ports, from the reply to query-chardev, after nobody listened to the guest for a while. */
+/* A guest has started: its agent, if it has one, is not there yet. Does not wait. */
+void agent_awaited(struct domain *domain);
+/* As agent_port_changed() for all ports, from the reply to query-chardev, after nobody listened to the guest for a while. */
 void agent_learn_ports(struct domain *domain, const json_t *reply);
 
 /* -- for tests --------------------------------------------------------------------------------------------------------- */

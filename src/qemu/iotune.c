@@ -53,8 +53,32 @@ struct change {
     uint32_t count;
 };
 
+/* A total and its parts exclude each other: the kind that the call names takes the place of the other one. */
+#define KIND(unit)                                                                               \
+    {"total_" #unit, {"read_" #unit, "write_" #unit}, offsetof(struct iotune, total_##unit),     \
+     {offsetof(struct iotune, read_##unit), offsetof(struct iotune, write_##unit)}}
+static const struct {
+    const char *total, *parts[2];
+    size_t total_offset, part_offsets[2];
+} kinds[] = {KIND(bytes_sec), KIND(iops_sec), KIND(bytes_sec_max), KIND(iops_sec_max)};
+
+static void give_way(struct iotune *tune, const struct change *change)
+{
+    char *base = (char *)tune;
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        bool total = params_find(change->items, change->count, kinds[i].total);
+        bool part = params_find(change->items, change->count, kinds[i].parts[0]) ||
+                    params_find(change->items, change->count, kinds[i].parts[1]);
+        if (part && !total)
+            *(uint64_t *)(base + kinds[i].total_offset) = 0;
+        if (total && !part)
+            *(uint64_t *)(base + kinds[i].part_offsets[0]) = *(uint64_t *)(base + kinds[i].part_offsets[1]) = 0;
+    }
+}
+
 static int fill(struct iotune *tune, struct arena *arena, const struct change *change, struct error *err)
 {
+    give_way(tune, change);
     for (size_t i = 0; i < COUNT(rows); i++) {
         const char *group = NULL;
         int rc = is_group(i) ? params_get_string(change->items, change->count, rows[i].name, &group, err)

@@ -26,8 +26,10 @@ def agent(module_host):
     with pytest.raises(libvirt.libvirtError) as caught:
         domain.getTime()
     assert caught.value.get_error_code() == libvirt.VIR_ERR_AGENT_UNRESPONSIVE
-    wait_until(lambda: told, timeout=90, what="the agent's event")
-    assert told == [("talks", libvirt.VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED,
+    wait_until(lambda: len(told) == 2, timeout=90, what="the agent's event")
+    assert told == [("talks", libvirt.VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_DISCONNECTED,
+                     libvirt.VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_DOMAIN_STARTED),
+                    ("talks", libvirt.VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED,
                      libvirt.VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_CHANNEL)]
     assert "state='connected'" in domain.XMLDesc()
     connection.domainEventDeregisterAny(number)

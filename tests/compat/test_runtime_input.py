@@ -38,8 +38,8 @@ def test_keys_and_nmi(host, seen):
 
 
 def test_monitor(seen):
-    reply = json.loads(libvirt_qemu.qemuMonitorCommand(seen, '{"execute":"query-status","id":"mine"}', 0))
-    assert reply["return"]["running"] and reply["id"] == "mine"
+    reply = json.loads(libvirt_qemu.qemuMonitorCommand(seen, '{"execute":"query-status"}', 0))
+    assert reply["return"]["running"]
     assert "VM status: running" in libvirt_qemu.qemuMonitorCommand(
         seen, "info status", libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP)
     assert "error" in json.loads(libvirt_qemu.qemuMonitorCommand(seen, '{"execute":"no-such"}', 0))
@@ -78,8 +78,8 @@ def test_channel(connection, seen):
 
 
 def test_lifecycle_action_and_command_line(host, connection, seen):
-    seen.setLifecycleAction(libvirt.VIR_DOMAIN_LIFECYCLE_POWEROFF, libvirt.VIR_DOMAIN_LIFECYCLE_ACTION_PRESERVE, 0)
-    assert "<on_poweroff>preserve</on_poweroff>" in seen.XMLDesc()
+    seen.setLifecycleAction(libvirt.VIR_DOMAIN_LIFECYCLE_CRASH, libvirt.VIR_DOMAIN_LIFECYCLE_ACTION_PRESERVE, 0)
+    assert "<on_crash>preserve</on_crash>" in seen.XMLDesc()
     with pytest.raises(libvirt.libvirtError):
         seen.setLifecycleAction(7, 0, 0)
     text = connection.domainXMLToNative("qemu-argv", domain_xml("paper", boot=False))
