@@ -57,7 +57,7 @@ int handle_domain_rename(struct call *call, const struct domain_rename_args *arg
     if (call_flags(call, args->flags, 0, err) < 0)
         return -1;
     if (domain_name_check(args->new_name, err) < 0)
-        return error_wrap(err, "domain '%s' cannot be renamed", args->dom.name);
+        return error_set(err, ERR_INVALID_ARG, "domain '%s' cannot be renamed: %s", args->dom.name, err->message);
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
     return domain ? domain_rename(domain, args->new_name, call_client(call), err) : -1;
 }

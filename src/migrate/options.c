@@ -105,7 +105,7 @@ int migrate_options_check(const struct migrate_options *options, uint64_t flags,
         return error_set(err, ERR_INVALID_ARG, "migration bandwidth %llu MiB/s is too large (at most %lld)",
                          (unsigned long long)options->bandwidth_mib, (long long)(INT64_MAX >> 20));
     if (options->dname && domain_name_check(options->dname, err) < 0)
-        return error_wrap(err, "--dname");
+        return error_set(err, ERR_INVALID_ARG, "--dname: %s", err->message);
     return 0;
 }
 
