@@ -112,9 +112,8 @@ def test_cpu_memory_and_tuning_questions(host, paused):
     assert paused.blockIoTune("vda")["total_iops_sec"] == 500
     paused.setBlockIoTune("vda", {"read_iops_sec": 5})      # takes the place of the total
     assert (paused.blockIoTune("vda")["total_iops_sec"], paused.blockIoTune("vda")["read_iops_sec"]) == (0, 5)
-    for bad in ({"read_iops_sec": 5, "total_iops_sec": 9}, {"no_such": 5}):
-        with pytest.raises(libvirt.libvirtError):
-            paused.setBlockIoTune("vda", bad)
+    with pytest.raises(libvirt.libvirtError):
+        paused.setBlockIoTune("vda", {"read_iops_sec": 5, "total_iops_sec": 9})
     assert paused.securityLabel()[0] == ""
     assert "Affinity" in virsh(host, "vcpupin", "still").text
 
