@@ -90,6 +90,16 @@ static void settle(void *owner)
         domain_after_shutdown(domain);
 }
 
+static void ignore_event(void *owner, const char *name, json_t *data, uint64_t seconds, uint32_t microseconds)
+{
+}
+
+static void ignore_end(void *owner, const struct error *reason)
+{
+}
+
+static const struct qmp_callbacks deaf = {ignore_event, ignore_end};
+
 /* A monitor that says at once that it is closed. */
 static struct qmp *qmp_of_nobody(const char *name)
 {
@@ -97,7 +107,6 @@ static struct qmp *qmp_of_nobody(const char *name)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
         abort();
     close(ends[1]);
-    static const struct qmp_callbacks deaf = {0};
     return qmp_new(ends[0], name, &deaf, NULL);
 }
 
@@ -146,7 +155,6 @@ static void bury(void *owner)
 {
     scoped_free char *path = owner;
     struct error err = {0};
-    static const struct qmp_callbacks deaf = {0};
     scoped_qmp struct qmp *qmp = qemu_attach("half-started guest", path, &deaf, NULL, &err);
     if (qmp)
         qmp_execute(qmp, "quit", NULL, deadline_ms(HANDSHAKE_MS), NULL);
