@@ -90,6 +90,8 @@ static int read_string(struct reader *reader, const char **value)
         return -1;
     if (memchr(data, 0, length))
         return error_set(reader->err, ERR_RPC, "string with a NUL byte in it");
+    if (!utf8_valid((const char *)data, length)) /* neither XML nor JSON could hold it */
+        return error_set(reader->err, ERR_RPC, "string that is not valid UTF-8");
     *value = arena_strndup(reader->arena, (const char *)data, length);
     return 0;
 }

@@ -131,6 +131,14 @@ static void test_refusals(void **state)
     assert_string_equal(err.message,
                         "cannot decode domain-lookup-by-name arguments: name: string with a NUL byte in it");
     assert_int_equal(err.code, ERR_RPC);
+    /* what is no UTF-8: a stray byte, a surrogate, a cut character; and what is */
+    static const char *const bad[] = {"00000002" "61ff0000", "00000003" "eda08000", "00000002" "e2820000"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(decode_hex(&domain_lookup_by_name_args_type, bad[i]), -1);
+        assert_string_equal(err.message,
+                            "cannot decode domain-lookup-by-name arguments: name: string that is not valid UTF-8");
+    }
+    assert_int_equal(decode_hex(&domain_lookup_by_name_args_type, "00000003" "e282ac00"), 0);
     assert_int_equal(decode_hex(&domain_lookup_by_name_args_type, "ffffffff" "61000000"), -1);
     /* presence must be 0 or 1 */
     assert_int_equal(decode_hex(&connect_open_args_type, "00000002" "00000000" "00000000"), -1);
