@@ -9,6 +9,7 @@
  * with a callback id and, for old clients, perhaps one without ("legacy"). */
 
 #define EVENT_IDS 64
+#define REGISTRATIONS_MAX 1000 /* of one client: each costs memory, and time with every event */
 
 enum class { CLASS_DOMAIN, CLASS_MONITOR };
 
@@ -49,8 +50,15 @@ void events_forget(struct client *client)
         registration_free(registration);
 }
 
-static struct registration *registration_new(struct call *call, enum class class, int event_id)
+static struct registration *registration_new(struct call *call, enum class class, int event_id, struct error *err)
 {
+    unsigned count = 0;
+    list_for_each (struct registration, other, &client_of(call->client)->registrations, link)
+        count++;
+    if (count >= REGISTRATIONS_MAX)
+        return error_null(err, ERR_OPERATION_FAILED,
+                          "%s: this connection has %u event callbacks, and may have %d; deregister some first",
+                          call->procedure->name, count, REGISTRATIONS_MAX);
     struct registration *registration = xcalloc(1, sizeof *registration);
     registration->class = class;
     registration->event_id = event_id;
@@ -196,7 +204,9 @@ int handle_connect_domain_event_callback_register_any(
         if (!domain)
             return -1;
     }
-    struct registration *registration = registration_new(call, CLASS_DOMAIN, args->event_id);
+    struct registration *registration = registration_new(call, CLASS_DOMAIN, args->event_id, err);
+    if (!registration)
+        return -1;
     limit_to_domain(registration, args->dom);
     ret->callback_id = registration->callback_id;
     return 0;
@@ -219,6 +229,15 @@ int handle_connect_domain_event_callback_deregister_any(
     return deregister(call, CLASS_DOMAIN, args->callback_id, err);
 }
 
+static int register_legacy(struct call *call, int event_id, struct error *err)
+{
+    struct registration *registration = registration_new(call, CLASS_DOMAIN, event_id, err);
+    if (!registration)
+        return -1;
+    registration->legacy = true;
+    return 0;
+}
+
 int handle_connect_domain_event_register_any(struct call *call,
                                              const struct connect_domain_event_register_any_args *args,
                                              struct error *err)
@@ -227,8 +246,7 @@ int handle_connect_domain_event_register_any(struct call *call,
         return -1;
     if (!without_callback[args->event_id])
         return error_set(err, ERR_INVALID_ARG, "domain event %d has no form without callback id", args->event_id);
-    registration_new(call, CLASS_DOMAIN, args->event_id)->legacy = true;
-    return 0;
+    return register_legacy(call, args->event_id, err);
 }
 
 static int deregister_legacy(struct call *call, int event_id, struct error *err)
@@ -259,7 +277,8 @@ static int32_t lifecycle_registrations(struct call *call)
 int handle_connect_domain_event_register(struct call *call, struct connect_domain_event_register_ret *ret,
                                          struct error *err)
 {
-    registration_new(call, CLASS_DOMAIN, DOMAIN_EVENT_ID_LIFECYCLE)->legacy = true;
+    if (register_legacy(call, DOMAIN_EVENT_ID_LIFECYCLE, err) < 0)
+        return -1;
     ret->cb_registered = lifecycle_registrations(call);
     return 0;
 }
@@ -281,7 +300,9 @@ int handle_qemu_connect_domain_monitor_event_register(
         return error_set(err, ERR_ARGUMENT_UNSUPPORTED,
                          "monitor events are chosen by their exact name here; patterns (flags 0x%x) are not supported",
                          args->flags);
-    struct registration *registration = registration_new(call, CLASS_MONITOR, -1);
+    struct registration *registration = registration_new(call, CLASS_MONITOR, -1, err);
+    if (!registration)
+        return -1;
     limit_to_domain(registration, args->dom);
     registration->event = args->event ? xstrdup(args->event) : NULL;
     ret->callback_id = registration->callback_id;
