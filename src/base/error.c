@@ -5,6 +5,22 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
+/* What QEMU or a file said, or the cut, may have left bytes that clients cannot read: they become '?'. */
+static void mend_utf8(char *message)
+{
+    size_t left = strlen(message), length;
+    for (; left > 0; message += length, left -= length) {
+        for (length = 1; length <= 4 && length <= left && !utf8_valid(message, length); length++)
+            ;
+        if (length > 4 || length > left) {
+            *message = '?';
+            length = 1;
+        }
+    }
+}
+
 int (error_set)(struct error *err, int code, const char *format, ...)
 {
     if (!err)
@@ -14,6 +30,8 @@ int (error_set)(struct error *err, int code, const char *format, ...)
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
+    if (!utf8_valid(message, strlen(message)))
+        mend_utf8(message);
     err->code = code;
     memcpy(err->message, message, sizeof message);
     return -1;

@@ -26,7 +26,7 @@
 #define __sanitizer_finish_switch_fiber(saved, bottom, size) ((void)(saved))
 #endif
 
-#define STACK_SIZE (256 * 1024)
+#define STACK_SIZE (512 * 1024) /* address space: only what was touched takes memory */
 #define GUARD_SIZE (16 * 1024)
 #define POOL_MAX   16 /* idle fibers kept with their stacks: a burst of requests costs no mmap */
 

@@ -19,7 +19,7 @@ uint64_t now_ns(void);
 deadline deadline_ms(uint64_t milliseconds);
 
 /* Starts a fiber: it runs at once, until its first wait, then the caller goes on. The fiber frees itself when run()
- * returns. name (a literal) is for debuggers. The stack has 256 KiB above a guard page, committed as it is touched.
+ * returns. name (a literal) is for debuggers. The stack has 512 KiB above a guard page, committed as it is touched.
  * Returns the fiber, or NULL when it has already ended; whoever keeps the pointer must learn of the end from run(). */
 struct fiber *fiber_start(const char *name, void (*run)(void *argument), void *argument);
 

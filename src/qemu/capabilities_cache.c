@@ -8,6 +8,7 @@
 #include <sys/utsname.h>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -177,7 +178,7 @@ static bool entry_load(struct entry *entry, const char *stamp)
     scoped_free char *path = document_path(entry);
     size_t length;
     char *data = file_read(arena, path, DOCUMENT_MAX, &length, NULL);
-    json_t *document = data ? json_loadb(data, length, 0, NULL) : NULL;
+    json_t *document = data ? json_read(data, length, NULL) : NULL;
     struct qemu_caps *caps = NULL;
     if (string_equal(json_string_value(json_object_get(document, "stamp")), stamp))
         caps = qemu_caps_load(entry->binary, document);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -151,7 +152,7 @@ static bool entry_load(struct entry *entry)
     scoped_free char *path = document_path(entry, "json");
     size_t length;
     char *data = file_read(arena, path, DOCUMENT_MAX, &length, NULL);
-    json_t *document = data ? json_loadb(data, length, 0, NULL) : NULL;
+    json_t *document = data ? json_read(data, length, NULL) : NULL;
     bool good = string_equal(json_string_value(json_object_get(document, "stamp")), entry->caps->stamp);
     if (good)
         entry_adopt(entry, document);

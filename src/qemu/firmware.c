@@ -2,11 +2,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
-#include <jansson.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "qemu/command.h"
 
@@ -54,7 +54,7 @@ static json_t *descriptor_load(struct arena *arena, const char *root, const char
         char *data = file_read(arena, arena_printf(arena, "%s%s/%s", root, directories[i], name), DESCRIPTOR_MAX,
                                &length, NULL);
         if (data)
-            return length ? json_loadb(data, length, 0, NULL) : NULL;
+            return length ? json_read(data, length, NULL) : NULL;
     }
     return NULL;
 }

@@ -203,11 +203,11 @@ static void take_greeting(struct qmp *qmp, json_t *greeting)
 
 static int take_line(struct qmp *qmp, const char *line, size_t length, struct error *err)
 {
-    json_error_t fault;
+    struct error fault;
     json_t *message = qmp_message_load(line, length, &fault);
     if (!message)
-        return error_set(err, ERR_INTERNAL_ERROR, "QEMU of domain '%s' sent what is no JSON: %s (at byte %d of %zu)",
-                         qmp->name, fault.text, fault.position, length);
+        return error_set(err, ERR_INTERNAL_ERROR, "QEMU of domain '%s' sent what is no JSON: %s of %zu bytes",
+                         qmp->name, fault.message, length);
     int status = 0;
     json_t *event = json_object_get(message, "event"), *greeting = json_object_get(message, "QMP");
     if (json_is_string(event))
@@ -514,11 +514,11 @@ static json_t *raw_exchange(struct qmp *qmp, json_t *command, deadline until, st
 
 char *qmp_raw(struct qmp *qmp, const char *text, deadline until, struct error *err)
 {
-    json_error_t fault;
-    json_t *command = json_loads(text, 0, &fault), *whole = NULL;
+    struct error fault;
+    json_t *command = json_read(text, strlen(text), &fault), *whole = NULL;
     char *reply = NULL;
     if (!command)
-        return error_null(err, ERR_INVALID_ARG, "the monitor command is no JSON object: %s", fault.text);
+        return error_null(err, ERR_INVALID_ARG, "the monitor command is no JSON object: %s", fault.message);
     if (!json_is_string(json_object_get(command, "execute"))) {
         error_set(err, ERR_INVALID_ARG, "the monitor command has no \"execute\": {\"execute\":\"query-status\"}");
     } else {

@@ -28,15 +28,15 @@ static void wrap_integers(struct text *out, const char *line, size_t length)
     }
 }
 
-json_t *qmp_message_load(const char *line, size_t length, json_error_t *fault)
+json_t *qmp_message_load(const char *line, size_t length, struct error *err)
 {
-    json_t *message = json_loadb(line, length, 0, fault);
-    if (message || json_error_code(fault) != json_error_numeric_overflow)
+    json_t *message = json_read(line, length, err);
+    if (message)
         return message;
     scoped_text struct text wrapped = {0};
     scoped_free char *terminated = strndup(line, length);
     wrap_integers(&wrapped, terminated, strlen(terminated));
-    return json_loadb(wrapped.data, wrapped.length, 0, fault);
+    return json_read(text_string(&wrapped), wrapped.length, err);
 }
 
 static int append_json(const char *bytes, size_t size, void *text)

@@ -51,9 +51,9 @@ int status_load(struct status *status, const char *path, struct arena *arena, st
     if (!text)
         return -1;
     json_error_t where;
-    scoped_json json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
+    scoped_json json_t *json = json_read(text, length, err);
     if (!json)
-        return error_set(err, ERR_INTERNAL_ERROR, "'%s' line %d: %s", path, where.line, where.text);
+        return error_wrap(err, "'%s'", path);
     int version, pid, persistent, incoming, reset;
     json_int_t start_time, balloon;
     const char *xml;

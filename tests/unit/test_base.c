@@ -11,8 +11,10 @@
 
 #include <cmocka.h>
 
+#include "base/arena.h"
 #include "base/fiber.h"
 #include "base/files.h"
+#include "base/json.h"
 #include "base/loop.h"
 #include "base/process.h"
 #include "base/text.h"
@@ -211,6 +213,65 @@ static void a_process_is_found_again(void **state)
     in_fiber(adoption_story);
 }
 
+static void messages_are_utf8(void **state)
+{
+    struct error err = {0};
+    error_set(&err, ERR_INTERNAL_ERROR, "said '%s'", "\xff" "\xe2\x82\xac" "\xe2\x82");
+    assert_string_equal(err.message, "said '?" "\xe2\x82\xac" "?" "?'");
+    char many[2 * ERROR_MESSAGE_MAX + 1] = "";
+    for (size_t i = 0; i + 1 < sizeof many; i += 2)
+        memcpy(many + i, "\xc3\xa9", 2);
+    error_set(&err, ERR_INTERNAL_ERROR, "%s", many); /* the cut is in the middle of a character */
+    assert_int_equal(strlen(err.message), ERROR_MESSAGE_MAX - 1);
+    assert_true(utf8_valid(err.message, strlen(err.message)));
+}
+
+/* `levels` of brackets, or of objects, around `inside`. */
+static char *nested(struct arena *arena, bool objects, int levels, const char *inside)
+{
+    scoped_text struct text text = {0};
+    for (int i = 0; i < levels; i++)
+        text_append(&text, objects ? "{\"a\\\"]\":" : "[");
+    text_append(&text, inside);
+    for (int i = 0; i < levels; i++)
+        text_append(&text, objects ? "}" : "]");
+    return arena_strdup(arena, text.data);
+}
+
+/* In a fiber, because its small stack is the reason for the limit: what is taken must be written and freed there. */
+static void json_story(void *unused)
+{
+    scoped_arena struct arena *arena = arena_new();
+    for (int objects = 0; objects < 2; objects++) {
+        struct error err = {0};
+        char *most = nested(arena, objects, JSON_DEPTH_MAX, objects ? "1" : "\"[[{\\\"[\"");
+        json_t *json = json_read(most, strlen(most), &err);
+        assert_non_null(json);
+        scoped_free char *again = json_dumps(json, JSON_COMPACT);
+        assert_string_equal(again, most);
+        json_decref(json);
+        for (int levels = JSON_DEPTH_MAX + 1; levels <= 2000; levels += 2000 - JSON_DEPTH_MAX - 1) {
+            char *deep = nested(arena, objects, levels, "1");
+            assert_null(json_read(deep, strlen(deep), &err));
+            assert_int_equal(err.code, ERR_INTERNAL_ERROR);
+            assert_string_equal(err.message, "it nests more than 256 levels deep");
+        }
+    }
+    static const char *const bad[] = {"", "]]]]", "{", "[1", "\"a", "[\"\\",
+                                      "{\"a\":1,\"a\":2}", "[\"\xff\"]", "1", "{} {}"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct error err = {0};
+        assert_null(json_read(bad[i], strlen(bad[i]), &err));
+        assert_non_null(strstr(err.message, "at byte"));
+    }
+    loop_stop();
+}
+
+static void json_is_bounded(void **state)
+{
+    in_fiber(json_story);
+}
+
 static void files_story(void *unused)
 {
     scoped_arena struct arena *arena = arena_new();
@@ -246,7 +307,8 @@ int main(void)
         cmocka_unit_test(cancelling_ends_every_wait), cmocka_unit_test(waits_time_out),
         cmocka_unit_test(two_fibers_one_descriptor),
         cmocka_unit_test(helpers_are_bounded),       cmocka_unit_test(a_process_is_found_again),
-        cmocka_unit_test(files_are_replaced),
+        cmocka_unit_test(files_are_replaced),        cmocka_unit_test(messages_are_utf8),
+        cmocka_unit_test(json_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -222,6 +222,19 @@ static void test_agent_refuses(void **state)
     assert_non_null(json_object_get(story.reply, "error"));
 }
 
+static void test_agent_nests_deeply(void **state)
+{
+    char answer[4096];
+    memset(answer, '[', 2000);
+    memset(answer + 2000, ']', 2000);
+    strcpy(answer + 4000, "\n");
+    again();
+    story.answer = answer;
+    play(2000);
+    assert_null(story.reply);
+    assert_non_null(strstr(story.err.message, "256 levels"));
+}
+
 static void test_agent_silent(void **state)
 {
     again();
@@ -295,6 +308,7 @@ int main(void)
         cmocka_unit_test(test_base64),
         cmocka_unit_test(test_agent_answers),
         cmocka_unit_test(test_agent_refuses),
+        cmocka_unit_test(test_agent_nests_deeply),
         cmocka_unit_test(test_agent_silent),
         cmocka_unit_test(test_agent_lies_about_the_sync),
         cmocka_unit_test(test_agent_never_answers),
