@@ -90,7 +90,7 @@ static void settle(void *owner)
         domain_after_shutdown(domain);
 }
 
-static void ignore_event(void *owner, const char *name, json_t *data, uint64_t seconds, uint32_t microseconds)
+static void ignore_event(void *owner, const char *name, json_t *data, int64_t seconds, uint32_t micros)
 {
 }
 
