@@ -306,9 +306,10 @@ static int run_migrate(struct invocation *in, struct error *err)
             return command_failed(err, "cannot connect to the destination '%s'", uri);
         migration.destination = destination;
     }
-    if (watched_run(in, &migration, err) < 0)
-        return command_failed(err, "domain '%s' was not migrated", migration.dom.name);
-    return 0;
+    if (watched_run(in, &migration, err) == 0)
+        return 0;
+    return migration.unsettled ? error_wrap(err, "whether domain '%s' was migrated is not known", migration.dom.name)
+                               : command_failed(err, "domain '%s' was not migrated", migration.dom.name);
 }
 
 static const struct command_option migrate_options[] = {

@@ -12,9 +12,12 @@ struct migration {
     unsigned flags;       /* MIGRATE_* */
     struct params params; /* MIGRATE_PARAM_* */
     struct arena *arena;
+    bool unsettled; /* out: it failed, and whether the guest runs on the destination could not be found out */
 };
 
 /* Waits until the migration has ended, either way. Client-driven: begin, prepare, perform, finish, confirm, in the
  * parameters form when both daemons know it, else in the older third form. When a phase fails, the destination is told
- * to throw the guest away and the source to go on with it; the first error is the one that is given back. */
+ * to throw the guest away and the source to go on with it; the first error is the one that is given back. When the
+ * destination is lost while it finishes, it is asked anew who has the guest; while that is unknown, the source's stays
+ * paused. */
 int migration_run(struct migration *migration, struct error *err);

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Migration that godwit drives itself: five phases between two daemons, which it alone connects."""
 import re
+import socket
+import struct
 import subprocess
+import threading
 import time
 
 import libvirt
@@ -106,6 +109,68 @@ def test_perform_that_fails_is_taken_back(mover):
     assert "was not migrated" in answer.errors
     wait_until(lambda: state(mover[0]) == libvirt.VIR_DOMAIN_RUNNING, what="the guest on the source")
     wait_until(lambda: state(mover[1]) is None, what="nothing on the destination")
+
+
+class Cutter:
+    """A relay in front of a daemon that breaks the connection when migration is about to finish: before the daemon hears of
+    it, or after it answered. With deaf, nobody is let in afterwards."""
+    FINISH = (217, 306)         # remote_protocol: DOMAIN_MIGRATE_FINISH3, ..._PARAMS
+
+    def __init__(self, port, before=False, deaf=False):
+        self.port, self.before, self.deaf, self.cut = port, before, deaf, False
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.uri = f"qemu+tcp://127.0.0.1:{self.listener.getsockname()[1]}/system"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        try:
+            while True:
+                client = self.listener.accept()[0]
+                daemon = socket.create_connection(("127.0.0.1", self.port))
+                for pair in ((client, daemon), (daemon, client)):
+                    threading.Thread(target=self.relay, args=pair, daemon=True).start()
+        except OSError:
+            pass                # closed
+
+    def relay(self, source, sink):
+        with source.makefile("rb") as stream:
+            while len(size := stream.read(4)) == 4:
+                packet = stream.read(struct.unpack(">I", size)[0] - 4)
+                finish = not self.cut and struct.unpack(">I", packet[8:12])[0] in self.FINISH
+                reply = struct.unpack(">I", packet[12:16])[0] == 1
+                if finish and (self.before or reply):
+                    self.cut = True
+                    if self.deaf:
+                        self.listener.shutdown(socket.SHUT_RDWR)
+                    break
+                sink.sendall(size + packet)
+        for end in (source, sink):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass            # the other relay did it
+
+
+def test_lost_destination_that_has_the_guest(mover):
+    """The answer to finish is lost; the destination, asked anew, says that the guest runs there."""
+    migrate(mover, "--live", uri=Cutter(mover[1].tcp_port).uri)
+    assert [state(host) for host in mover] == [libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_RUNNING]
+
+
+def test_lost_destination_that_never_got_it(mover):
+    answer = migrate(mover, "--live", uri=Cutter(mover[1].tcp_port, before=True).uri, ok=False)
+    assert "domain 'mover' was not migrated" in answer.errors
+    assert [state(host) for host in mover] == [libvirt.VIR_DOMAIN_RUNNING, None]
+
+
+def test_lost_destination_that_stays_lost(mover):
+    """Never two running guests: the source's stays paused, and the user is told how to decide."""
+    cutter = Cutter(mover[1].tcp_port, deaf=True)
+    answer = migrate(mover, "--live", uri=cutter.uri, ok=False)
+    assert answer.status == 1 and "whether domain 'mover' was migrated is not known" in answer.errors
+    assert "'destroy mover' on the source" in answer.errors and "'resume mover' on the source" in answer.errors
+    assert [state(host) for host in mover] == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_RUNNING]
+    godwit("destroy mover", uri=mover[0].uri)
 
 
 @pytest.fixture
