@@ -13,7 +13,7 @@ static int check_flags(struct call *call, unsigned flags, struct error *err)
     return call_flags(call, flags, 0, err);
 }
 
-/* -- time ----------------------------------------------------------------------------------------------------------- */
+/* -- time ---------------------------------------------------------------------------------------------------------- */
 
 int handle_domain_get_time(struct call *call, const struct domain_get_time_args *args, struct domain_get_time_ret *ret,
                            struct error *err)
@@ -35,7 +35,8 @@ int handle_domain_set_time(struct call *call, const struct domain_set_time_args 
     if (call_flags(call, args->flags, DOMAIN_TIME_SYNC, err) < 0)
         return -1;
     bool from_clock = args->flags & DOMAIN_TIME_SYNC; /* the guest reads its hardware clock */
-    if (!from_clock && (args->seconds < 0 || args->seconds > INT64_MAX / 1000000000 - 1 || args->nseconds >= 1000000000))
+    if (!from_clock && (args->seconds < 0 || args->seconds > INT64_MAX / 1000000000 - 1 ||
+                        args->nseconds >= 1000000000))
         return error_set(err, ERR_INVALID_ARG, "%lld.%09u s cannot be a guest's time", (long long)args->seconds,
                          args->nseconds);
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
@@ -46,7 +47,7 @@ int handle_domain_set_time(struct call *call, const struct domain_set_time_args 
     return agent_execute(domain, "guest-set-time", arguments, err);
 }
 
-/* -- file systems --------------------------------------------------------------------------------------------------- */
+/* -- file systems -------------------------------------------------------------------------------------------------- */
 
 static int count_of(json_t *reply, int32_t *count)
 {
@@ -114,7 +115,7 @@ int handle_domain_get_fsinfo(struct call *call, const struct domain_get_fsinfo_a
     return 0;
 }
 
-/* -- who and what is there ------------------------------------------------------------------------------------------ */
+/* -- who and what is there ----------------------------------------------------------------------------------------- */
 
 int handle_domain_get_guest_info(struct call *call, const struct domain_get_guest_info_args *args,
                                  struct domain_get_guest_info_ret *ret, struct error *err)
@@ -140,8 +141,8 @@ int handle_domain_get_hostname(struct call *call, const struct domain_get_hostna
         return -1;
     if (args->flags == DOMAIN_GET_HOSTNAME_LEASE)
         return error_set(err, ERR_NO_HOSTNAME,
-                         "no hostname found for domain '%s': no network here gives leases; --source agent asks the guest",
-                         domain_name(domain));
+                         "no hostname found for domain '%s': no network here gives leases; --source agent asks the "
+                         "guest", domain_name(domain));
     ret->hostname = agent_hostname(domain, call->arena, err);
     return ret->hostname ? 0 : -1;
 }
@@ -164,7 +165,7 @@ int handle_domain_set_user_password(struct call *call, const struct domain_set_u
     return agent_execute(domain, "guest-set-user-password", arguments, err);
 }
 
-/* -- SSH keys ------------------------------------------------------------------------------------------------------- */
+/* -- SSH keys ------------------------------------------------------------------------------------------------------ */
 
 int handle_domain_authorized_ssh_keys_get(struct call *call, const struct domain_authorized_ssh_keys_get_args *args,
                                           struct domain_authorized_ssh_keys_get_ret *ret, struct error *err)
@@ -204,11 +205,11 @@ int handle_domain_authorized_ssh_keys_set(struct call *call, const struct domain
     bool remove = args->flags & DOMAIN_AUTHORIZED_SSH_KEYS_SET_REMOVE;
     if (!remove)
         json_object_set_new(arguments, "reset", json_boolean(!(args->flags & DOMAIN_AUTHORIZED_SSH_KEYS_SET_APPEND)));
-    return agent_execute(domain, remove ? "guest-ssh-remove-authorized-keys" : "guest-ssh-add-authorized-keys", arguments,
-                         err);
+    return agent_execute(domain, remove ? "guest-ssh-remove-authorized-keys" : "guest-ssh-add-authorized-keys",
+                         arguments, err);
 }
 
-/* -- CPUs as the guest sees them ------------------------------------------------------------------------------------- */
+/* -- CPUs as the guest sees them ----------------------------------------------------------------------------------- */
 
 int handle_domain_get_guest_vcpus(struct call *call, const struct domain_get_guest_vcpus_args *args,
                                   struct domain_get_guest_vcpus_ret *ret, struct error *err)
@@ -259,7 +260,7 @@ int handle_domain_set_guest_vcpus(struct call *call, const struct domain_set_gue
     return agent_execute(domain, "guest-set-vcpus", json_pack("{s:o}", "vcpus", list), err);
 }
 
-/* -- sleep ---------------------------------------------------------------------------------------------------------- */
+/* -- sleep --------------------------------------------------------------------------------------------------------- */
 
 int handle_domain_pm_suspend_for_duration(struct call *call, const struct domain_pm_suspend_for_duration_args *args,
                                           struct error *err)
@@ -295,7 +296,7 @@ int handle_domain_pm_wakeup(struct call *call, const struct domain_pm_wakeup_arg
     return qmp_execute(domain->qmp, "system_wakeup", NULL, monitor_deadline(), err);
 }
 
-/* -- the agent itself ----------------------------------------------------------------------------------------------- */
+/* -- the agent itself ---------------------------------------------------------------------------------------------- */
 
 int handle_domain_agent_set_response_timeout(struct call *call,
                                              const struct domain_agent_set_response_timeout_args *args,

@@ -22,7 +22,7 @@ static const struct domain_def *meant_def(struct domain *domain, unsigned flags,
     return flags & DOMAIN_AFFECT_CONFIG ? object_config(&domain->object, err) : domain_def(domain, err);
 }
 
-/* -- addresses of interfaces ------------------------------------------------------------------------------------------ */
+/* -- addresses of interfaces --------------------------------------------------------------------------------------- */
 
 static const char *mac_text(struct arena *arena, const struct mac *mac)
 {
@@ -43,8 +43,8 @@ static bool fill_from_arp(struct arena *arena, const struct interface *interface
         char address[64], mac[32];
         unsigned flags;
         /* IP address, HW type, flags (0 = incomplete), HW address, mask, device */
-        if (sscanf(line, "%63s 0x%*x 0x%x %31s", address, &flags, mac) == 3 && flags && strcasecmp(mac, entry->hwaddr) == 0 &&
-            entry->addrs_count < ARP_ADDRESSES_MAX)
+        if (sscanf(line, "%63s 0x%*x 0x%x %31s", address, &flags, mac) == 3 && flags &&
+            strcasecmp(mac, entry->hwaddr) == 0 && entry->addrs_count < ARP_ADDRESSES_MAX)
             entry->addrs[entry->addrs_count++] = (struct wire_domain_ip_addr){
                 .type = IP_ADDR_TYPE_IPV4, .addr = arena_strdup(arena, address), .prefix = 0};
     }
@@ -80,14 +80,15 @@ int handle_domain_interface_addresses(struct call *call, const struct domain_int
         count = arp_addresses(call, domain, &ret->ifaces);
     else if (args->source != DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE)
         return error_set(err, ERR_ARGUMENT_UNSUPPORTED,
-                         "unknown IP address data source %u: 0 is leases, 1 the guest agent, 2 the ARP table", args->source);
+                         "unknown IP address data source %u: 0 is leases, 1 the guest agent, 2 the ARP table",
+                         args->source);
     if (count < 0)
         return -1;
     ret->ifaces_count = (uint32_t)count;
     return 0;
 }
 
-/* -- limits of disks -------------------------------------------------------------------------------------------------- */
+/* -- limits of disks ----------------------------------------------------------------------------------------------- */
 
 int handle_domain_get_block_io_tune(struct call *call, const struct domain_get_block_io_tune_args *args,
                                     struct domain_get_block_io_tune_ret *ret, struct error *err)
@@ -97,7 +98,8 @@ int handle_domain_get_block_io_tune(struct call *call, const struct domain_get_b
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
     const struct domain_def *def = domain ? meant_def(domain, args->flags, err) : NULL;
     static const struct disk none = {0};
-    const struct disk *disk = def && args->disk ? disk_find(def, args->disk, err) : &none; /* first step without a name */
+    /* first step without a name */
+    const struct disk *disk = def && args->disk ? disk_find(def, args->disk, err) : &none;
     if (!def || !disk)
         return -1;
     struct params params;
@@ -113,7 +115,8 @@ int handle_domain_set_block_io_tune(struct call *call, const struct domain_set_b
     if (call_flags(call, args->flags, AFFECT, err) < 0)
         return -1;
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    return domain ? iotune_set(domain, args->disk, args->params, args->params_count, args->flags, call_client(call), err)
+    return domain ? iotune_set(domain, args->disk, args->params, args->params_count, args->flags, call_client(call),
+                               err)
                   : -1;
 }
 
@@ -155,8 +158,9 @@ int handle_domain_get_perf_events(struct call *call, const struct domain_get_per
 {
     static const char *const names[] = {
         "cmt", "mbmt", "mbml", "cpu_cycles", "instructions", "cache_references", "cache_misses", "branch_instructions",
-        "branch_misses", "bus_cycles", "stalled_cycles_frontend", "stalled_cycles_backend", "ref_cpu_cycles", "cpu_clock",
-        "task_clock", "page_faults", "context_switches", "cpu_migrations", "page_faults_min", "page_faults_maj",
+        "branch_misses", "bus_cycles", "stalled_cycles_frontend", "stalled_cycles_backend", "ref_cpu_cycles",
+        "cpu_clock", "task_clock", "page_faults", "context_switches", "cpu_migrations", "page_faults_min",
+        "page_faults_maj",
         "alignment_faults", "emulation_faults"};
     if (call_flags(call, args->flags, AFFECT | TYPED_PARAM_STRING_OKAY, err) < 0)
         return -1;
@@ -179,7 +183,7 @@ int handle_domain_get_perf_events(struct call *call, const struct domain_get_per
     return 0;
 }
 
-/* -- labels and messages ---------------------------------------------------------------------------------------------- */
+/* -- labels and messages ------------------------------------------------------------------------------------------- */
 
 /* No security driver confines guests here yet. */
 int handle_domain_get_security_label(struct call *call, const struct domain_get_security_label_args *args,
@@ -219,7 +223,7 @@ int handle_domain_get_launch_security_info(struct call *call, const struct domai
                      domain_name(domain));
 }
 
-/* -- what follows the guest's end ------------------------------------------------------------------------------------- */
+/* -- what follows the guest's end ---------------------------------------------------------------------------------- */
 
 struct lifecycle_change {
     unsigned type;
@@ -268,7 +272,7 @@ int handle_domain_set_lifecycle_action(struct call *call, const struct domain_se
     return domain ? domain_edit_defs(domain, affect, change_lifecycle, &change, call_client(call), err) : -1;
 }
 
-/* -- dirty pages and thresholds --------------------------------------------------------------------------------------- */
+/* -- dirty pages and thresholds ------------------------------------------------------------------------------------ */
 
 int handle_domain_start_dirty_rate_calc(struct call *call, const struct domain_start_dirty_rate_calc_args *args,
                                         struct error *err)
@@ -281,8 +285,8 @@ int handle_domain_start_dirty_rate_calc(struct call *call, const struct domain_s
     if (call_flags(call, args->flags, DOMAIN_DIRTYRATE_MODE_DIRTY_BITMAP | DOMAIN_DIRTYRATE_MODE_DIRTY_RING, err) < 0)
         return -1;
     if (args->seconds < 1 || args->seconds > 60 || args->flags >= COUNT(modes))
-        return error_set(err, ERR_INVALID_ARG, "dirty pages are counted for 1 to 60 s in one mode, not for %d s in mode %u",
-                         args->seconds, args->flags);
+        return error_set(err, ERR_INVALID_ARG, "dirty pages are counted for 1 to 60 s in one mode, not for %d s in "
+                         "mode %u", args->seconds, args->flags);
     scoped_domain struct domain *domain = call_active_domain(call, &args->dom, err);
     scoped_job struct job job = {0};
     job_asked_by(&job, call_client(call));
@@ -317,7 +321,7 @@ int handle_domain_set_block_threshold(struct call *call, const struct domain_set
     return qmp_execute(domain->qmp, "block-set-write-threshold", arguments, monitor_deadline(), err);
 }
 
-/* -- the command line ------------------------------------------------------------------------------------------------- */
+/* -- the command line ---------------------------------------------------------------------------------------------- */
 
 /* Quoted for a shell where it has to be. */
 static void add_word(struct text *line, const char *word)

@@ -92,7 +92,8 @@ int handle_domain_get_numa_parameters(struct call *call, const struct domain_get
     const struct numatune *tune = def->numatune;
     struct params params;
     params_init(&params, call->arena);
-    params_add_i32(&params, "numa_mode", tune && tune->mode ? (int)tune->mode - 1 : 0); /* the words' order is libvirt's */
+    /* the words' order is libvirt's */
+    params_add_i32(&params, "numa_mode", tune && tune->mode ? (int)tune->mode - 1 : 0);
     params_add_string(&params, "numa_nodeset", tune && tune->nodeset ? arena_strdup(call->arena, tune->nodeset) : "");
     params_reply(&params, args->nparams, ret);
     return 0;
@@ -139,7 +140,7 @@ int handle_domain_get_blkio_parameters(struct call *call, const struct domain_ge
     return 0;
 }
 
-/* -- CPU time of the definition --------------------------------------------------------------------------------------- */
+/* -- CPU time of the definition ------------------------------------------------------------------------------------ */
 
 /* Shares, periods in microseconds, and quotas (signed, -1 = none), with what the kernel takes where nothing is set. */
 static const struct {

@@ -28,7 +28,7 @@ int handle_domain_inject_nmi(struct call *call, const struct domain_inject_nmi_a
     return domain ? input_nmi(domain, call_client(call), err) : -1;
 }
 
-/* -- pictures ------------------------------------------------------------------------------------------------------- */
+/* -- pictures ------------------------------------------------------------------------------------------------------ */
 
 struct download {
     int fd;
@@ -72,15 +72,15 @@ int handle_domain_screenshot(struct call *call, const struct domain_screenshot_a
     return 0;
 }
 
-/* -- memory and disks ----------------------------------------------------------------------------------------------- */
+/* -- memory and disks ---------------------------------------------------------------------------------------------- */
 
 #define PEEK_MAX 4194304 /* what the wire carries */
 
 static int check_size(uint32_t size, struct error *err)
 {
     return size <= PEEK_MAX ? 0
-                            : error_set(err, ERR_INVALID_ARG, "%u bytes are too many: at most %d can be had at once", size,
-                                        PEEK_MAX);
+                            : error_set(err, ERR_INVALID_ARG, "%u bytes are too many: at most %d can be had at once",
+                                        size, PEEK_MAX);
 }
 
 int handle_domain_memory_peek(struct call *call, const struct domain_memory_peek_args *args,
@@ -89,8 +89,8 @@ int handle_domain_memory_peek(struct call *call, const struct domain_memory_peek
     if (call_flags(call, args->flags, MEMORY_VIRTUAL | MEMORY_PHYSICAL, err) < 0 || check_size(args->size, err) < 0)
         return -1;
     if (args->flags != MEMORY_VIRTUAL && args->flags != MEMORY_PHYSICAL)
-        return error_set(err, ERR_INVALID_ARG, "memory is peeked at by virtual (1) or by physical (2) address, not by %u",
-                         args->flags);
+        return error_set(err, ERR_INVALID_ARG, "memory is peeked at by virtual (1) or by physical (2) address, not by "
+                         "%u", args->flags);
     scoped_domain struct domain *domain = call_active_domain(call, &args->dom, err);
     ret->buffer = arena_alloc(call->arena, args->size + 1);
     ret->buffer_length = args->size;
@@ -121,7 +121,7 @@ int handle_domain_block_resize(struct call *call, const struct domain_block_resi
     return domain ? block_resize(domain, args->disk, args->size * unit, call_client(call), err) : -1;
 }
 
-/* -- graphics ------------------------------------------------------------------------------------------------------- */
+/* -- graphics ------------------------------------------------------------------------------------------------------ */
 
 int handle_domain_open_graphics(struct call *call, const struct domain_open_graphics_args *args, struct error *err)
 {
@@ -135,7 +135,8 @@ int handle_domain_open_graphics(struct call *call, const struct domain_open_grap
                   : -1;
 }
 
-int handle_domain_open_graphics_fd(struct call *call, const struct domain_open_graphics_fd_args *args, struct error *err)
+int handle_domain_open_graphics_fd(struct call *call, const struct domain_open_graphics_fd_args *args,
+                                   struct error *err)
 {
     if (call_flags(call, args->flags, DOMAIN_OPEN_GRAPHICS_SKIPAUTH, err) < 0)
         return -1;
@@ -146,12 +147,13 @@ int handle_domain_open_graphics_fd(struct call *call, const struct domain_open_g
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return error_system(err, errno, "cannot make a pair of sockets");
     scoped_fd int theirs = ends[1], ours = ends[0];
-    if (graphics_attach(domain, args->idx, theirs, args->flags & DOMAIN_OPEN_GRAPHICS_SKIPAUTH, call_client(call), err) < 0)
+    if (graphics_attach(domain, args->idx, theirs, args->flags & DOMAIN_OPEN_GRAPHICS_SKIPAUTH, call_client(call),
+                        err) < 0)
         return -1;
     return call_send_fd(call, steal_fd(&ours), err);
 }
 
-/* -- the monitor ---------------------------------------------------------------------------------------------------- */
+/* -- the monitor --------------------------------------------------------------------------------------------------- */
 
 int handle_qemu_domain_monitor_command(struct call *call, const struct qemu_domain_monitor_command_args *args,
                                        struct qemu_domain_monitor_command_ret *ret, struct error *err)

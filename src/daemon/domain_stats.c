@@ -67,7 +67,7 @@ int handle_connect_get_all_domain_stats(struct call *call, const struct connect_
     return 0;
 }
 
-/* -- disks ---------------------------------------------------------------------------------------------------------- */
+/* -- disks --------------------------------------------------------------------------------------------------------- */
 
 /* Counters of one disk, or the sum of all when path is "". */
 static int sum_disks(struct domain *domain, const char *path, struct layer_stats *sum, struct error *err)
@@ -173,7 +173,7 @@ int handle_domain_get_disk_errors(struct call *call, const struct domain_get_dis
     return 0;
 }
 
-/* -- interfaces, memory, CPUs ------------------------------------------------------------------------------------------ */
+/* -- interfaces, memory, CPUs -------------------------------------------------------------------------------------- */
 
 /* By the host's name of its tap or by its MAC address. */
 static const struct interface *find_interface(const struct domain *domain, const char *device, struct error *err)
@@ -242,8 +242,8 @@ static int time_per_cpu(struct call *call, struct domain *domain, const struct d
                               : NULL;
     if (!usage)
         return error_set(err, ERR_OPERATION_UNSUPPORTED,
-                         "the CPU time of domain '%s' on each host CPU is not counted here: ask for the total (--total)",
-                         domain_name(domain));
+                         "the CPU time of domain '%s' on each host CPU is not counted here: ask for the total "
+                         "(--total)", domain_name(domain));
     struct params params;
     params_init(&params, call->arena);
     int64_t cpus = 0;

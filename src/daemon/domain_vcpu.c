@@ -36,8 +36,8 @@ static uint8_t *new_maps(struct call *call, int32_t count, int32_t maplen, struc
     return arena_alloc(call->arena, (size_t)count * (size_t)maplen + 1);
 }
 
-int handle_domain_get_vcpus(struct call *call, const struct domain_get_vcpus_args *args, struct domain_get_vcpus_ret *ret,
-                            struct error *err)
+int handle_domain_get_vcpus(struct call *call, const struct domain_get_vcpus_args *args,
+                            struct domain_get_vcpus_ret *ret, struct error *err)
 {
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
     uint8_t *maps = domain ? new_maps(call, args->maxinfo, args->maplen, err) : NULL;
@@ -127,7 +127,7 @@ int handle_domain_set_vcpus_flags(struct call *call, const struct domain_set_vcp
     return domain ? vcpu_set_count(domain, args->nvcpus, args->flags, call_client(call), err) : -1;
 }
 
-/* -- pinning -------------------------------------------------------------------------------------------------------- */
+/* -- pinning ------------------------------------------------------------------------------------------------------- */
 
 int handle_domain_get_vcpu_pin_info(struct call *call, const struct domain_get_vcpu_pin_info_args *args,
                                     struct domain_get_vcpu_pin_info_ret *ret, struct error *err)
@@ -198,7 +198,7 @@ int handle_domain_pin_emulator(struct call *call, const struct domain_pin_emulat
     return pin(call, &args->dom, VCPU_EMULATOR, args->cpumap, args->cpumap_length, args->flags, err);
 }
 
-/* -- I/O threads ---------------------------------------------------------------------------------------------------- */
+/* -- I/O threads --------------------------------------------------------------------------------------------------- */
 
 int handle_domain_pin_iothread(struct call *call, const struct domain_pin_iothread_args *args, struct error *err)
 {

@@ -21,7 +21,8 @@ static const struct option_row {
     {ROW("config", config), TEXT, NULL, 0, 0, "FILE",
      "settings, one NAME = VALUE a line (default: etc/godwit/godwitd.conf below the root)"},
     {ROW("hostname", hostname), TEXT, NULL, 0, 0, "NAME", "what this host is called (default: the machine's name)"},
-    {ROW("host-uuid", host_uuid), TEXT, NULL, 0, 0, "UUID", "what tells this host from others (default: the machine's)"},
+    {ROW("host-uuid", host_uuid), TEXT, NULL, 0, 0, "UUID", "what tells this host from others (default: the "
+     "machine's)"},
     {ROW("listen-tcp", listen_tcp), TEXT, NULL, 0, 0, "ADDR:PORT",
      "also listen there, without any authentication: for trusted networks only"},
     {ROW("migration-address", migration_address), TEXT, NULL, 0, 0, "ADDR",
@@ -199,9 +200,9 @@ void options_man(FILE *out)
 {
     fprintf(out, ".TH GODWITD 8 \"\" \"godwit %s\"\n.SH NAME\ngodwitd \\- virtualization daemon for QEMU/KVM\n"
                  ".SH SYNOPSIS\n.B godwitd\n[\\fIOPTION\\fR...]\n.SH DESCRIPTION\n"
-                 "Runs in the foreground and serves libvirt's clients (virsh, virt-manager, virt-install, the language\n"
-                 "bindings) and\n.BR godwit (1)\nover libvirt's own protocol. Its guests are processes of their own: they "
-                 "run on when the daemon\nends, and are found again by the next one.\n.SH OPTIONS\n"
+                 "Runs in the foreground and serves libvirt's clients (virsh, virt-manager, virt-install, the "
+                 "language\nbindings) and\n.BR godwit (1)\nover libvirt's own protocol. Its guests are processes of "
+                 "their own: they run on when the daemon\nends, and are found again by the next one.\n.SH OPTIONS\n"
                  "Each can also stand in the configuration file as NAME = VALUE.\n", GODWIT_VERSION);
     for (size_t i = 0; i < COUNT(rows); i++)
         fprintf(out, ".TP\n.B \\-\\-%s%s%s\n%s%s%s.\n", rows[i].name, rows[i].argument ? "\\fR \\fI" : "",
@@ -211,6 +212,6 @@ void options_man(FILE *out)
                  "where clients connect, for everything and for looking only\n.TP\n.I etc/godwit/godwitd.conf\nsettings"
                  "\n.TP\n.I etc/godwit/domains\ndefinitions, one file a domain\n.TP\n.I run/godwit/domains\n"
                  "running guests\n.TP\n.I var/log/godwit\nwhat QEMU says, one file a domain\n"
-                 ".SH SIGNALS\nSIGTERM and SIGINT end the daemon and leave the guests running. SIGKILL does no more harm.\n"
-                 ".SH SEE ALSO\n.BR godwit (1),\n.BR virsh (1)\n");
+                 ".SH SIGNALS\nSIGTERM and SIGINT end the daemon and leave the guests running. SIGKILL does no more "
+                 "harm.\n.SH SEE ALSO\n.BR godwit (1),\n.BR virsh (1)\n");
 }

@@ -350,8 +350,8 @@ static struct domain *find_arriving(struct driver *driver, const char *name, str
     if (migration && migration->info.operation == DOMAIN_JOB_OPERATION_MIGRATION_IN)
         return domain_of(object_ref(object));
     return error_null(err, ERR_OPERATION_FAILED,
-                      "no migration of domain '%s' to this host is under way: it was given up or ended here; see the log "
-                      "of this host's daemon",
+                      "no migration of domain '%s' to this host is under way: it was given up or ended here; see the "
+                      "log of this host's daemon",
                       name ? name : "");
 }
 

@@ -16,8 +16,8 @@ enum {
 };
 
 /* QEMU stops the guest as soon as what is left fits into the downtime limit, even when one more pass would take no
- * longer and leave a tenth of it. So the limit starts small and is doubled, up to what the user allows, each time that a
- * pass has not shrunk what is left by a quarter. */
+ * longer and leave a tenth of it. So the limit starts small and is doubled, up to what the user allows, each time that
+ * a pass has not shrunk what is left by a quarter. */
 uint32_t migration_downtime_most(const struct domain *domain)
 {
     return domain->migrate_downtime_ms ? domain->migrate_downtime_ms : MIGRATE_DOWNTIME_DEFAULT_MS;

@@ -29,8 +29,8 @@ static int refuse(const struct job *job, const struct object *object, struct err
     if (!holder || err->code != ERR_OPERATION_TIMEOUT)
         return error_wrap(err, "cannot %s %s '%s'", job->operation, object->kind->noun, object->name);
     return error_set(err, ERR_OPERATION_TIMEOUT,
-                     "cannot %s %s '%s': it is busy with %s since %.1f s%s%s; wait for that to end or abort it (domjobabort)",
-                     job->operation, object->kind->noun, object->name, holder->operation,
+                     "cannot %s %s '%s': it is busy with %s since %.1f s%s%s; wait for that to end or abort it "
+                     "(domjobabort)", job->operation, object->kind->noun, object->name, holder->operation,
                      (double)(now_ns() - holder->since_ns) / 1e9, *holder->client ? ", asked by " : "", holder->client);
 }
 
@@ -74,12 +74,4 @@ void job_end(struct job *job)
     if (fiber_self())
         fiber_shield(job->shielded_before);
     object_unref(object);
-}
-
-void job_move(struct job *to, struct job *from)
-{
-    *to = *from;
-    *(to->inner ? &to->object->inner_job : &to->object->job) = to;
-    fiber_shield(from->shielded_before);
-    from->object = NULL;
 }

@@ -5,9 +5,10 @@
 
 #include "object/object.h"
 
-/* One job per object, and it has a name: what changes an object holds its job. A second one waits a bounded time and then
- * fails with who holds it. Reading never takes a job, nor do questions to the guest agent, which has a queue of its own.
- * While a long job runs (a migration), the short ones that its row in job.c admits may run inside it, one at a time. */
+/* One job per object, and it has a name: what changes an object holds its job. A second one waits a bounded time and
+ * then fails with who holds it. Reading never takes a job, nor do questions to the guest agent, which has a queue of
+ * its own. While a long job runs (a migration), the short ones that its row in job.c admits may run inside it, one at a
+ * time. */
 enum job_kind {
     JOB_DEFINE,  /* changes stored definitions only */
     JOB_START,
@@ -29,13 +30,10 @@ struct job {
     char client[64];       /* who asked, for the message */
 };
 
-/* Begins a job; job->client may be filled before. From here on the fiber is shielded: what changes an object is finished
- * or taken back, never cut off because its client has gone. ERR_OPERATION_TIMEOUT after 30 s, naming the holder;
- * error_missing when the object is gone meanwhile. Waits. */
+/* Begins a job; job->client may be filled before. From here on the fiber is shielded: what changes an object is
+ * finished or taken back, never cut off because its client has gone. ERR_OPERATION_TIMEOUT after 30 s, naming the
+ * holder; error_missing when the object is gone meanwhile. Waits. */
 int job_begin(struct job *job, struct object *object, enum job_kind kind, const char *operation, struct error *err);
 /* Accepts a job that was never begun. */
 void job_end(struct job *job);
 #define scoped_job scope_cleanup(job_end)
-
-/* For a job that outlives the call that began it (a migration's phases): moves it to another struct. */
-void job_move(struct job *to, struct job *from);

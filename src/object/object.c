@@ -229,7 +229,8 @@ static int check_readable(const struct object *object, const char *xml, const ch
 int object_store_def(struct object *object, void *def, struct error *err)
 {
     scoped_free char *xml = object->kind->def_format(def);
-    if (check_readable(object, xml, object->name, err) < 0 || store_write(&object->registry->store, object->uuid, xml, err) < 0) {
+    if (check_readable(object, xml, object->name, err) < 0 ||
+        store_write(&object->registry->store, object->uuid, xml, err) < 0) {
         object->kind->def_unref(def);
         return error_wrap(err, "cannot store %s '%s'", object->kind->noun, object->name);
     }

@@ -102,8 +102,8 @@ static inline bool object_active(const struct object *object)
 }
 
 /* Finds the object that a definition of this name and UUID belongs to, or makes a hidden one. Refuses a name with
- * another UUID and a UUID with another name (ERR_OPERATION_FAILED). Returns a reference. The caller then begins a job on
- * it, and ends with object_store_def() or object_activate(), or object_forget_if_unused() when that failed. */
+ * another UUID and a UUID with another name (ERR_OPERATION_FAILED). Returns a reference. The caller then begins a job
+ * on it, and ends with object_store_def() or object_activate(), or object_forget_if_unused() when that failed. */
 struct object *object_claim(struct registry *registry, const char *name, const unsigned char uuid[UUID_SIZE],
                             struct error *err);
 void object_forget_if_unused(struct object *object);

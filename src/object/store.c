@@ -45,7 +45,8 @@ static int load_one(void *owner, const char *name, struct error *err)
     unsigned char uuid[UUID_SIZE];
     char stem[UUID_STRING_SIZE], path[PATH_SIZE];
     if (strlen(name) != UUID_STRING_SIZE - 1 + strlen(".xml") || !string_ends(name, ".xml"))
-        return 0; /* not a definition: an autostart mark, a left-over temporary file, something of the administrator's */
+        /* not a definition: an autostart mark, a left-over temporary file, something of the administrator's */
+        return 0;
     memcpy(stem, name, UUID_STRING_SIZE - 1);
     stem[UUID_STRING_SIZE - 1] = '\0';
     if (uuid_parse(stem, uuid) < 0)
@@ -53,7 +54,8 @@ static int load_one(void *owner, const char *name, struct error *err)
     scoped_arena struct arena *arena = arena_new();
     struct error problem = {0};
     size_t length;
-    char *xml = file_read(arena, definition_path(loading->store, uuid, ".xml", path), DEFINITION_MAX, &length, &problem);
+    char *xml = file_read(arena, definition_path(loading->store, uuid, ".xml", path), DEFINITION_MAX, &length,
+                          &problem);
     bool autostart = access(definition_path(loading->store, uuid, ".autostart", path), F_OK) == 0;
     if (!xml || loading->found(loading->owner, xml, length, uuid, autostart, &problem) < 0)
         log_error("%s/%s is left out: %s", loading->store->directory, name, problem.message);

@@ -62,7 +62,7 @@ void agent_free(struct agent *agent)
     unref(agent);
 }
 
-/* -- the wire ---------------------------------------------------------------------------------------------------------- */
+/* -- the wire ------------------------------------------------------------------------------------------------------ */
 
 static int unresponsive(struct error *err, const char *what)
 {
@@ -129,7 +129,8 @@ static char *receive_line(int fd, struct text *text, deadline until, struct erro
     return line;
 }
 
-/* Drops what is left of earlier commands and makes sure that somebody listens. What follows the answer stays in text. */
+/* Drops what is left of earlier commands and makes sure that somebody listens. What follows the answer stays in
+ * text. */
 static int synchronize(int fd, struct text *text, deadline until, struct error *err)
 {
     unsigned char random[UUID_SIZE];
@@ -188,7 +189,7 @@ json_t *agent_exchange(int fd, const char *line, bool *sent, unsigned wait_ms, s
                       reply ? "it has neither 'return' nor 'error'" : fault.message);
 }
 
-/* -- the channel ------------------------------------------------------------------------------------------------------- */
+/* -- the channel --------------------------------------------------------------------------------------------------- */
 
 static const struct chardev *channel(const struct domain *domain)
 {
@@ -313,7 +314,7 @@ out:
     return reply;
 }
 
-/* -- commands ---------------------------------------------------------------------------------------------------------- */
+/* -- commands ------------------------------------------------------------------------------------------------------ */
 
 static char *command_line(const char *command, json_t *arguments)
 {
@@ -402,7 +403,7 @@ char *agent_raw(struct domain *domain, const char *text, int timeout, struct err
     return json_dumps(reply, JSON_COMPACT);
 }
 
-/* -- the guest's side of the ports --------------------------------------------------------------------------------------- */
+/* -- the guest's side of the ports --------------------------------------------------------------------------------- */
 
 static void tell(struct domain *domain, bool connected, int reason)
 {

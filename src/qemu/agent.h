@@ -27,8 +27,8 @@ json_t *agent_command(struct domain *domain, const char *command, json_t *argume
 int agent_execute(struct domain *domain, const char *command, json_t *arguments, struct error *err);
 /* A command as a client wrote it, answered with the agent's whole reply; to free(). timeout as agent_set_timeout(). */
 char *agent_raw(struct domain *domain, const char *text, int timeout, struct error *err);
-/* For guest-shutdown and guest-suspend-*, which answer only when they fail: a command that was taken and not refused within
- * moments has succeeded. */
+/* For guest-shutdown and guest-suspend-*, which answer only when they fail: a command that was taken and not refused
+ * within moments has succeeded. */
 int agent_execute_silent(struct domain *domain, const char *command, json_t *arguments, struct error *err);
 
 /* The guest opened or closed a port of a virtio-serial device: keeps the channel's state in the live definition, and
@@ -36,11 +36,12 @@ int agent_execute_silent(struct domain *domain, const char *command, json_t *arg
 void agent_port_changed(struct domain *domain, const char *alias, bool open);
 /* A guest has started: its agent, if it has one, is not there yet. Does not wait. */
 void agent_awaited(struct domain *domain);
-/* As agent_port_changed() for all ports, from the reply to query-chardev, after nobody listened to the guest for a while. */
+/* As agent_port_changed() for all ports, from the reply to query-chardev, after nobody listened to the guest for a
+ * while. */
 void agent_learn_ports(struct domain *domain, const json_t *reply);
 
-/* -- for tests --------------------------------------------------------------------------------------------------------- */
+/* -- for tests ----------------------------------------------------------------------------------------------------- */
 
-/* One exchange on a connected non-blocking descriptor: sync, then the command in `line` (with its newline); the reply as
- * parsed, error replies included. *sent tells whether the command went out. Waits wait_ms for each of the two. */
+/* One exchange on a connected non-blocking descriptor: sync, then the command in `line` (with its newline); the reply
+ * as parsed, error replies included. *sent tells whether the command went out. Waits wait_ms for each of the two. */
 json_t *agent_exchange(int fd, const char *line, bool *sent, unsigned wait_ms, struct error *err);

@@ -27,7 +27,7 @@ static size_t bounded(const json_t *array, size_t max)
     return count < max ? count : max;
 }
 
-/* -- the groups -------------------------------------------------------------------------------------------------------- */
+/* -- the groups ---------------------------------------------------------------------------------------------------- */
 
 static void add_users(const struct domain_def *live, const json_t *users, struct params *params)
 {
@@ -38,7 +38,8 @@ static void add_users(const struct domain_def *live, const json_t *users, struct
         params_add_string(params, NAME("user.%zu.name", i), string_in(params->arena, user, "user"));
         params_add_string(params, NAME("user.%zu.domain", i), string_in(params->arena, user, "domain"));
         double since = json_number_value(json_object_get(user, "login-time")); /* seconds */
-        params_add_u64(params, NAME("user.%zu.login-time", i), since > 0 && since < 1e15 ? (uint64_t)(since * 1000) : 0);
+        params_add_u64(params, NAME("user.%zu.login-time", i), since > 0 && since < 1e15 ? (uint64_t)(since * 1000)
+                       : 0);
     }
 }
 
@@ -168,8 +169,8 @@ int agent_guest_info(struct domain *domain, unsigned types, struct params *param
     for (size_t i = 0; i < COUNT(groups); i++)
         known |= groups[i].type;
     if (types & ~known)
-        return error_set(err, ERR_INVALID_ARG, "unsupported guest information types 0x%x: known are 0x%x", types & ~known,
-                         known);
+        return error_set(err, ERR_INVALID_ARG, "unsupported guest information types 0x%x: known are 0x%x",
+                         types & ~known, known);
     for (size_t i = 0; i < COUNT(groups); i++) {
         if (types && !(types & groups[i].type))
             continue;
@@ -184,7 +185,7 @@ int agent_guest_info(struct domain *domain, unsigned types, struct params *param
     return 0;
 }
 
-/* -- single questions --------------------------------------------------------------------------------------------------- */
+/* -- single questions ---------------------------------------------------------------------------------------------- */
 
 const char *agent_hostname(struct domain *domain, struct arena *arena, struct error *err)
 {
@@ -193,7 +194,8 @@ const char *agent_hostname(struct domain *domain, struct arena *arena, struct er
         return NULL;
     const char *name = string_in(arena, reply, "host-name");
     return name ? name
-                : error_null(err, ERR_INTERNAL_ERROR, "the guest agent of domain '%s' named no host", domain_name(domain));
+                : error_null(err, ERR_INTERNAL_ERROR, "the guest agent of domain '%s' named no host",
+                             domain_name(domain));
 }
 
 int agent_interfaces(struct domain *domain, struct arena *arena, struct wire_domain_interface **list, struct error *err)

@@ -19,8 +19,8 @@ static int change_memory(struct domain_def *def, void *context, struct error *er
     const struct change *change = context;
     if (!change->maximum && change->kib > def->memory)
         return error_set(err, ERR_INVALID_ARG,
-                         "cannot set memory of domain '%s' to %llu KiB: cannot set memory higher than max memory (%llu KiB)",
-                         def->name, (unsigned long long)change->kib, (unsigned long long)def->memory);
+                         "cannot set memory of domain '%s' to %llu KiB: cannot set memory higher than max memory (%llu "
+                         "KiB)", def->name, (unsigned long long)change->kib, (unsigned long long)def->memory);
     if (!change->maximum) {
         def->current_memory = change->kib;
         return 0;
@@ -74,8 +74,8 @@ static int set_live(struct domain *domain, uint64_t kib, const char *client, str
     const struct domain_def *live = domain->object.live;
     if (kib > live->memory)
         return error_set(err, ERR_INVALID_ARG,
-                         "cannot set memory of domain '%s' to %llu KiB: cannot set memory higher than max memory (%llu KiB)",
-                         domain_name(domain), (unsigned long long)kib, (unsigned long long)live->memory);
+                         "cannot set memory of domain '%s' to %llu KiB: cannot set memory higher than max memory (%llu "
+                         "KiB)", domain_name(domain), (unsigned long long)kib, (unsigned long long)live->memory);
     json_t *arguments = json_pack("{s:I}", "value", (json_int_t)kib * 1024);
     if (ask(domain, "balloon", arguments, client, err) < 0)
         return error_wrap(err, "cannot change the memory of domain '%s'", domain_name(domain));
@@ -95,8 +95,8 @@ int balloon_set(struct domain *domain, uint64_t kib, unsigned flags, const char 
         return -1;
     if (affect & DOMAIN_AFFECT_LIVE && change.maximum)
         return error_set(err, ERR_OPERATION_INVALID,
-                         "cannot resize the maximum memory on an active domain: '%s' runs; --config changes it for the next "
-                         "start",
+                         "cannot resize the maximum memory on an active domain: '%s' runs; --config changes it for the "
+                         "next start",
                          domain_name(domain));
     if (affect & DOMAIN_AFFECT_LIVE && set_live(domain, kib, client, err) < 0)
         return -1;

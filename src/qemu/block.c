@@ -31,7 +31,7 @@ const struct disk *disk_find(const struct domain_def *def, const char *path, str
                       path, targets.length ? targets.data : "none");
 }
 
-/* -- host files; on a worker thread, because their server may hang ------------------------------------------------------ */
+/* -- host files; on a worker thread, because their server may hang ------------------------------------------------- */
 
 struct file_work {
     char *path;
@@ -109,7 +109,7 @@ static struct file_work *work_for(const struct disk *disk, struct error *err)
     return work;
 }
 
-/* -- sizes --------------------------------------------------------------------------------------------------------------- */
+/* -- sizes --------------------------------------------------------------------------------------------------------- */
 
 static int host_sizes(const struct disk *disk, struct block_sizes *sizes, struct error *err)
 {
@@ -137,8 +137,8 @@ int block_sizes(struct domain *domain, const char *path, struct block_sizes *siz
     if (!domain_active(domain))
         return local ? 0
                      : error_set(err, ERR_OPERATION_INVALID,
-                                 "disk '%s' of domain '%s' lies on the network and the domain does not run", disk->target,
-                                 domain_name(domain));
+                                 "disk '%s' of domain '%s' lies on the network and the domain does not run",
+                                 disk->target, domain_name(domain));
     const struct stats *stats = stats_of(domain, ASK_BLOCK, err);
     const struct disk_stats *counted = stats ? stats_disk(stats, disk->info.alias) : NULL;
     if (!stats)
@@ -154,7 +154,7 @@ int block_sizes(struct domain *domain, const char *path, struct block_sizes *siz
     return 0;
 }
 
-/* -- changes --------------------------------------------------------------------------------------------------------------- */
+/* -- changes ------------------------------------------------------------------------------------------------------- */
 
 int block_resize(struct domain *domain, const char *path, uint64_t bytes, const char *client, struct error *err)
 {
@@ -169,8 +169,8 @@ int block_resize(struct domain *domain, const char *path, uint64_t bytes, const 
         return -1;
     if (bytes > INT64_MAX || disk->readonly || disk->device == DISK_DEVICE_CDROM)
         return error_set(err, bytes > INT64_MAX ? ERR_INVALID_ARG : ERR_OPERATION_UNSUPPORTED,
-                         "disk '%s' of domain '%s' cannot be resized to %llu bytes%s", disk->target, domain_name(domain),
-                         (unsigned long long)bytes, bytes > INT64_MAX ? "" : ": it is read-only");
+                         "disk '%s' of domain '%s' cannot be resized to %llu bytes%s", disk->target,
+                         domain_name(domain), (unsigned long long)bytes, bytes > INT64_MAX ? "" : ": it is read-only");
     scoped_arena struct arena *arena = arena_new();
     json_t *arguments = json_pack("{s:s, s:I}", "node-name", qemu_node_format(arena, &disk->source), "size",
                                   (json_int_t)((bytes + 511) / 512 * 512));

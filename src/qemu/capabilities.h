@@ -81,6 +81,9 @@ struct qemu_caps_cache;
 /* Keeps its files in DIRECTORY (made when first needed). No process is started, nothing is read here. */
 struct qemu_caps_cache *qemu_caps_cache_new(const char *directory);
 void qemu_caps_cache_free(struct qemu_caps_cache *cache);
+/* Where a cache keeps what it knows of a binary: DIRECTORY/PREFIX-HASH.EXTENSION; the hash (FNV-1a) is of the binary's
+ * whole path. The caller's to free. */
+char *qemu_cache_path(const char *directory, const char *prefix, const char *binary, const char *extension);
 
 /* The capabilities of a binary: from memory, from disk, or by running it (about 0.2 s, once for all who wait). Waits;
  * on the loop's own stack, where nothing may wait, only what is in memory or on disk is found. The answer stays valid

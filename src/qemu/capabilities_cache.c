@@ -146,15 +146,18 @@ static char *stamp_make(const char *binary, struct error *err)
     return text_steal(&stamp);
 }
 
-/* DIRECTORY/qemu-system-x86_64-HASH.json; the hash (FNV-1a) is of the whole path. */
-static char *document_path(const struct entry *entry)
+char *qemu_cache_path(const char *directory, const char *prefix, const char *binary, const char *extension)
 {
     uint64_t hash = 0xcbf29ce484222325u;
-    for (const char *c = entry->binary; *c; c++)
+    for (const char *c = binary; *c; c++)
         hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
+    return xprintf("%s/%s-%016llx.%s", directory, prefix, (unsigned long long)hash, extension);
+}
+
+static char *document_path(const struct entry *entry)
+{
     const char *slash = strrchr(entry->binary, '/');
-    return xprintf("%s/%s-%016llx.json", entry->cache->directory, slash ? slash + 1 : entry->binary,
-                   (unsigned long long)hash);
+    return qemu_cache_path(entry->cache->directory, slash ? slash + 1 : entry->binary, entry->binary, "json");
 }
 
 static void entry_adopt(struct entry *entry, struct qemu_caps *caps, const char *stamp)

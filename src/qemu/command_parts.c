@@ -69,12 +69,6 @@ void put_onoff_word(json_t *object, const char *key, enum onoff value)
     put_string(object, key, onoff_name(value));
 }
 
-void put_yesno_word(json_t *object, const char *key, enum yesno value)
-{
-    if (value)
-        put_string(object, key, value == YESNO_YES ? "on" : "off");
-}
-
 void put_properties(json_t *object, const void *part, const struct property *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++) {

@@ -36,7 +36,6 @@ void put_number(json_t *object, const char *key, uint64_t value);
 void put_bool(json_t *object, const char *key, bool value);
 void put_onoff_bool(json_t *object, const char *key, enum onoff value);  /* true, false */
 void put_onoff_word(json_t *object, const char *key, enum onoff value);  /* "on", "off" */
-void put_yesno_word(json_t *object, const char *key, enum yesno value);
 
 /* A row of a device's table: an attribute that is passed on as it is. */
 enum property_kind { PROPERTY_STRING, PROPERTY_U32, PROPERTY_U64, PROPERTY_OPTIONAL_U32, PROPERTY_ONOFF_BOOL,

@@ -97,8 +97,8 @@ static int prepare_channels(struct domain_def *def, const struct qemu_command_op
         /* the name is the user's and becomes a file's */
         if (strchr(name, '/') || string_equal(name, ".") || string_equal(name, "..") || strlen(name) > NAME_MAX)
             return error_set(err, ERR_CONFIG_UNSUPPORTED,
-                             "domain '%s': the channel's target name '%s' cannot be a file name; give its <source> a path",
-                             def->name, name);
+                             "domain '%s': the channel's target name '%s' cannot be a file name; give its <source> a "
+                             "path", def->name, name);
         channel->source.path = arena_printf(def->arena, "%s/%s", options->channel_dir, name);
         channel->source.mode = CHARDEV_MODE_BIND;
     }

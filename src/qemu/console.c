@@ -27,7 +27,7 @@ struct console {
     struct error taken;    /* why the client loses it while the guest lives; code 0 = it ended well */
 };
 
-/* -- finding and opening --------------------------------------------------------------------------------------------- */
+/* -- finding and opening ------------------------------------------------------------------------------------------- */
 
 static const struct chardev *find_in(struct chardev *const *list, uint32_t count, const char *name)
 {
@@ -79,7 +79,8 @@ static int open_device(const struct domain *domain, const struct chardev *charde
         return open_pty(path, err);
     if (source->type == CHARDEV_TYPE_UNIX && source->mode != CHARDEV_MODE_CONNECT && path)
         return unix_connect(path, err);
-    if (source->type == CHARDEV_TYPE_TCP && source->mode != CHARDEV_MODE_CONNECT && source->protocol <= CHARDEV_PROTOCOL_RAW)
+    if (source->type == CHARDEV_TYPE_TCP && source->mode != CHARDEV_MODE_CONNECT &&
+        source->protocol <= CHARDEV_PROTOCOL_RAW)
         return open_tcp(source, err);
     return error_set(err, ERR_INTERNAL_ERROR,
                      "device '%s' of domain '%s' is of type '%s': only a pty, or a unix or tcp socket on which QEMU "
@@ -87,7 +88,7 @@ static int open_device(const struct domain *domain, const struct chardev *charde
                      alias, domain_name(domain), chardev_type_name(source->type));
 }
 
-/* -- who has it -------------------------------------------------------------------------------------------------------- */
+/* -- who has it ---------------------------------------------------------------------------------------------------- */
 
 static void end_pumps(struct console *console)
 {
@@ -179,7 +180,7 @@ void console_free(struct console *console)
     free(console);
 }
 
-/* -- passing bytes ----------------------------------------------------------------------------------------------------- */
+/* -- passing bytes ------------------------------------------------------------------------------------------------- */
 
 static void pump_out(struct console *console)
 {

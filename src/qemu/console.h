@@ -8,8 +8,8 @@
  * Nothing here depends on who started the guest: a restarted daemon opens the same pty. */
 struct console;
 
-/* Opens the host's end of a device: by alias, or the first console or serial port (device NULL). flags: DOMAIN_CONSOLE_*.
- * ERR_OPERATION_FAILED when another client has it. */
+/* Opens the host's end of a device: by alias, or the first console or serial port (device NULL). flags:
+ * DOMAIN_CONSOLE_*. ERR_OPERATION_FAILED when another client has it. */
 struct console *console_open(struct domain *domain, const char *device, unsigned flags, struct error *err);
 /* The same for a channel by its target name or alias, or the first one. flags: DOMAIN_CHANNEL_FORCE. */
 struct console *channel_open(struct domain *domain, const char *name, unsigned flags, struct error *err);

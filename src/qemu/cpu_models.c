@@ -135,14 +135,10 @@ static void entry_adopt(struct entry *entry, const json_t *document)
             cpu_features_remove(&entry->models.best.features, feature);
 }
 
-/* DIRECTORY/cpu-models-tcg-HASH.json; the hash (FNV-1a) is of the binary's path. */
 static char *document_path(const struct entry *entry, const char *extension)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (const char *c = entry->caps->binary; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
-    return xprintf("%s/cpu-models-%s-%016llx.%s", entry->cache->directory, accel_names[entry->accel],
-                   (unsigned long long)hash, extension);
+    scoped_free char *prefix = xprintf("cpu-models-%s", accel_names[entry->accel]);
+    return qemu_cache_path(entry->cache->directory, prefix, entry->caps->binary, extension);
 }
 
 /* A file that is missing, stale or damaged is as good as none. */

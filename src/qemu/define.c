@@ -20,8 +20,8 @@ int domain_check_machine(struct driver *driver, const struct domain_def *def, st
     if (qemu_caps_machine(caps, def->os.machine))
         return 0;
     return error_set(err, ERR_CONFIG_UNSUPPORTED,
-                     "domain '%s': the emulator '%s' does not know machine type '%s'; 'virsh capabilities' lists those it "
-                     "knows",
+                     "domain '%s': the emulator '%s' does not know machine type '%s'; 'virsh capabilities' lists those "
+                     "it knows",
                      def->name, def->emulator, def->os.machine ? def->os.machine : "");
 }
 
@@ -61,8 +61,8 @@ struct domain *domain_define(struct driver *driver, const char *xml, unsigned fl
     return steal(domain);
 }
 
-/* Where the NVRAM of a stored definition lies; NULL when it has none. Also for firmware='efi', where the definition does
- * not say and the choice is made at each start. */
+/* Where the NVRAM of a stored definition lies; NULL when it has none. Also for firmware='efi', where the definition
+ * does not say and the choice is made at each start. */
 static char *nvram_path(struct domain *domain)
 {
     const struct domain_def *config = object_config(&domain->object, NULL);
@@ -73,7 +73,8 @@ static char *nvram_path(struct domain *domain)
     return copy->os.nvram ? xstrdup(copy->os.nvram) : NULL;
 }
 
-/* Undefining a domain that has NVRAM needs the caller's word on what becomes of the file (as libvirt's clients expect). */
+/* Undefining a domain that has NVRAM needs the caller's word on what becomes of the file (as libvirt's clients
+ * expect). */
 static int check_nvram(const struct domain *domain, const char *nvram, unsigned flags, struct error *err)
 {
     const unsigned both = DOMAIN_UNDEFINE_NVRAM | DOMAIN_UNDEFINE_KEEP_NVRAM;

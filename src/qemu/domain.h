@@ -83,8 +83,8 @@ static inline void domain_scope(struct domain **domain)
  * asks, for the messages of those who find the domain busy. */
 struct domain *domain_define(struct driver *driver, const char *xml, unsigned flags, const char *client,
                              struct error *err);
-/* Whether the emulator of a new definition can be run and knows the machine type. A stored definition is not checked: it
- * stays what it is when its emulator has gone. Waits. */
+/* Whether the emulator of a new definition can be run and knows the machine type. A stored definition is not checked:
+ * it stays what it is when its emulator has gone. Waits. */
 int domain_check_machine(struct driver *driver, const struct domain_def *def, struct error *err);
 /* flags: DOMAIN_UNDEFINE_*. */
 int domain_undefine(struct domain *domain, unsigned flags, const char *client, struct error *err);
@@ -95,7 +95,7 @@ typedef int domain_change(struct domain_def *def, void *context, struct error *e
 int domain_edit_defs(struct domain *domain, unsigned flags, domain_change *change, void *context, const char *client,
                      struct error *err);
 
-/* -- life (start.c, stop.c, run.c); all wait ------------------------------------------------------------------------ */
+/* -- life (start.c, stop.c, run.c); all wait ----------------------------------------------------------------------- */
 
 /* flags: DOMAIN_START_PAUSED, _AUTODESTROY (owner), _VALIDATE (create only). */
 int domain_start(struct domain *domain, unsigned flags, uint64_t owner, const char *client, struct error *err);
@@ -112,7 +112,7 @@ int domain_reset(struct domain *domain, const char *client, struct error *err);
 int domain_suspend(struct domain *domain, const char *client, struct error *err);
 int domain_resume(struct domain *domain, const char *client, struct error *err);
 
-/* -- for the driver's own files ------------------------------------------------------------------------------------- */
+/* -- for the driver's own files ------------------------------------------------------------------------------------ */
 
 /* Records a state, tells the clients (event and detail of the lifecycle event; -1 = nobody), wakes who waits for it and
  * rewrites the status file of an active domain. Does not wait. */
@@ -121,9 +121,9 @@ void domain_notify(struct domain *domain, int event_id, void *body);
 /* A lifecycle event alone. */
 void domain_notify_lifecycle(struct domain *domain, int event, int detail);
 
-/* Runs QEMU for a definition (a private copy, taken over also on failure; aliases and runtime values are filled in) until
- * its monitor answers: the domain is then active and paused, and its CPUs have not run. incoming as in qemu/command.h; id
- * -1 takes the next one. On failure nothing is left. The caller holds a job. Waits. */
+/* Runs QEMU for a definition (a private copy, taken over also on failure; aliases and runtime values are filled in)
+ * until its monitor answers: the domain is then active and paused, and its CPUs have not run. incoming as in
+ * qemu/command.h; id -1 takes the next one. On failure nothing is left. The caller holds a job. Waits. */
 int domain_launch(struct domain *domain, struct domain_def *live, const char *incoming, int id, struct error *err);
 /* Fills in the ptys that QEMU opened, from its answer to query-chardev. */
 void domain_learn_chardevs(struct domain_def *live, const json_t *reply);

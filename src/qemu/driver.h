@@ -52,8 +52,8 @@ struct driver {
                           uint32_t micros);
 };
 
-/* Makes the directories, reads names and UUIDs of all definitions and finds the running guests of an earlier daemon again.
- * Does not wait, so that a daemon with 1,000 domains answers at once. The options' strings are copied. */
+/* Makes the directories, reads names and UUIDs of all definitions and finds the running guests of an earlier daemon
+ * again. Does not wait, so that a daemon with 1,000 domains answers at once. The options' strings are copied. */
 struct driver *driver_new(const struct driver_options *options, struct error *err);
 /* Starts what is marked autostart, at the first start since the host booted. Waits; for a fiber of its own. */
 void driver_autostart(struct driver *driver);

@@ -26,8 +26,8 @@ int input_send_keys(struct domain *domain, unsigned codeset, unsigned hold_ms, c
         unsigned number = key_number(codeset, codes[i]);
         if (!number) {
             json_decref(keys);
-            return error_set(err, ERR_INVALID_ARG, "cannot translate keycode %u of codeset %u: it is no key that QEMU has",
-                             codes[i], codeset);
+            return error_set(err, ERR_INVALID_ARG, "cannot translate keycode %u of codeset %u: it is no key that QEMU "
+                             "has", codes[i], codeset);
         }
         json_array_append_new(keys, json_pack("{s:s, s:i}", "type", "number", "data", (int)number));
     }
@@ -53,7 +53,7 @@ int input_nmi(struct domain *domain, const char *client, struct error *err)
     return 0;
 }
 
-/* -- what QEMU writes into a file for us ------------------------------------------------------------------------------ */
+/* -- what QEMU writes into a file for us --------------------------------------------------------------------------- */
 
 /* A fresh file in the guest's directory, opened by us before QEMU writes into it. */
 static int fresh_file(const struct domain *domain, struct arena *arena, char **path, struct error *err)
@@ -129,18 +129,19 @@ int memory_peek(struct domain *domain, uint64_t offset, bool virtual, void *buff
     scoped_fd int fd = fresh_file(domain, arena, &path, err);
     if (fd < 0)
         return -1;
-    json_t *arguments = json_pack("{s:I, s:I, s:s}", "val", (json_int_t)offset, "size", (json_int_t)size, "filename", path);
+    json_t *arguments = json_pack("{s:I, s:I, s:s}", "val", (json_int_t)offset, "size", (json_int_t)size, "filename",
+                                  path);
     int rc = qmp_execute(domain->qmp, virtual ? "memsave" : "pmemsave", arguments, monitor_deadline(), err);
     unlink(path);
     if (rc < 0)
         return error_wrap(err, "cannot look into the memory of domain '%s'", domain_name(domain));
     if (pread(fd, buffer, size, 0) != (ssize_t)size)
-        return error_set(err, ERR_OPERATION_FAILED, "QEMU of domain '%s' gave fewer than %zu bytes", domain_name(domain),
-                         size);
+        return error_set(err, ERR_OPERATION_FAILED, "QEMU of domain '%s' gave fewer than %zu bytes",
+                         domain_name(domain), size);
     return 0;
 }
 
-/* -- graphics ---------------------------------------------------------------------------------------------------------- */
+/* -- graphics ------------------------------------------------------------------------------------------------------ */
 
 int graphics_attach(struct domain *domain, unsigned index, int fd, bool skip_auth, const char *client,
                     struct error *err)
@@ -154,8 +155,8 @@ int graphics_attach(struct domain *domain, unsigned index, int fd, bool skip_aut
                          live->graphics.count);
     enum graphics_type type = live->graphics.item[index]->type;
     if (type != GRAPHICS_TYPE_VNC && type != GRAPHICS_TYPE_SPICE)
-        return error_set(err, ERR_INVALID_ARG, "graphics %u of domain '%s' is of type '%s': only vnc and spice can be opened",
-                         index, domain_name(domain), graphics_type_name(type));
+        return error_set(err, ERR_INVALID_ARG, "graphics %u of domain '%s' is of type '%s': only vnc and spice can be "
+                         "opened", index, domain_name(domain), graphics_type_name(type));
     json_t *named = json_pack("{s:s}", "fdname", "graphicsfd");
     json_t *reply = qmp_command_fd(domain->qmp, "getfd", named, fd, monitor_deadline(), err);
     json_decref(reply);

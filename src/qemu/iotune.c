@@ -120,7 +120,8 @@ static int set_live(struct domain *domain, const struct change *change, const ch
     scoped_arena struct arena *arena = arena_new();
     if (!disk || fill(&tune, arena, change, err) < 0)
         return -1;
-    return qmp_execute(domain->qmp, "block_set_io_throttle", qemu_throttle_arguments(disk, &tune), monitor_deadline(), err);
+    return qmp_execute(domain->qmp, "block_set_io_throttle", qemu_throttle_arguments(disk, &tune), monitor_deadline(),
+                       err);
 }
 
 int iotune_set(struct domain *domain, const char *path, const struct wire_typed_param *items, uint32_t count,

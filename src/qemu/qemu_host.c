@@ -24,14 +24,6 @@ struct qemu_host *qemu_host_new(const struct qemu_host_options *options)
     return host;
 }
 
-void qemu_host_free(struct qemu_host *host)
-{
-    if (!host)
-        return;
-    host_free(host->facts);
-    free(host);
-}
-
 struct host *qemu_host_facts(struct qemu_host *host)
 {
     return host->facts;

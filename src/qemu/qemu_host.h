@@ -15,7 +15,6 @@ struct qemu_host_options {
     unsigned char uuid[UUID_SIZE];
 };
 struct qemu_host *qemu_host_new(const struct qemu_host_options *options);
-void qemu_host_free(struct qemu_host *host);
 /* The machine's facts. */
 struct host *qemu_host_facts(struct qemu_host *host);
 

@@ -39,8 +39,8 @@ int domain_resume(struct domain *domain, const char *client, struct error *err)
         return -1;
     if (domain->migration && domain->state == DOMAIN_PAUSED && domain->reason == DOMAIN_PAUSED_MIGRATION)
         return error_set(err, ERR_OPERATION_INVALID,
-                         "cannot resume domain '%s': it is paused for its migration away, which has not ended; wait, or "
-                         "abort it (domjobabort)",
+                         "cannot resume domain '%s': it is paused for its migration away, which has not ended; wait, "
+                         "or abort it (domjobabort)",
                          domain_name(domain));
     if (domain->state == DOMAIN_RUNNING)
         return error_set(err, ERR_OPERATION_INVALID, "domain '%s' is already running", domain_name(domain));
@@ -64,8 +64,8 @@ static int press(struct domain *domain, const char *command, const char *operati
     return 0;
 }
 
-/* Asks the agent in the guest. 1 when it does it, 0 when the power button is to be tried, -1 when only the agent would do
- * and it cannot. Nobody named means both, the agent first. */
+/* Asks the agent in the guest. 1 when it does it, 0 when the power button is to be tried, -1 when only the agent would
+ * do and it cannot. Nobody named means both, the agent first. */
 static int ask_agent(struct domain *domain, const char *mode, bool agent, bool button, const char *operation,
                      const char *client, struct error *err)
 {

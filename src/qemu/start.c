@@ -114,8 +114,8 @@ static int name_processor(struct driver *driver, struct domain_def *live, const 
     return models ? cpu_fill_host_model(live->arena, live->cpu, models, err) : -1;
 }
 
-/* A QEMU that an earlier daemon started and that could not be found again still has its monitor open. A second one would
- * write to the same disks. */
+/* A QEMU that an earlier daemon started and that could not be found again still has its monitor open. A second one
+ * would write to the same disks. */
 static int refuse_second(const struct domain *domain, const char *monitor_path, struct error *err)
 {
     scoped_fd int fd = unix_connect(monitor_path, NULL);

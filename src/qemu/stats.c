@@ -294,8 +294,8 @@ void domain_stats(struct domain **domains, size_t count, unsigned groups, unsign
     }
 }
 
-unsigned domain_memory_stats(const struct domain *domain, const struct stats *stats, struct wire_domain_memory_stat *list,
-                             unsigned max)
+unsigned domain_memory_stats(const struct domain *domain, const struct stats *stats,
+                             struct wire_domain_memory_stat *list, unsigned max)
 {
     unsigned count = 0;
     const struct domain_def *live = domain->object.live;

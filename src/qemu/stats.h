@@ -89,11 +89,11 @@ enum { STATS_BULK_MS = 80, STATS_NEXT_MS = 40, STATS_ONE_MS = 2000 };
 
 /* Asks all of them and waits until each has answered, or is silent for too long. */
 void stats_refresh(struct domain **domains, size_t count, unsigned ask, struct arena *arena);
-/* Looks how large the image files of running guests have grown. Their servers may hang, so a worker thread looks, and what
- * it has not found in time stays as it was. Waits. */
+/* Looks how large the image files of running guests have grown. Their servers may hang, so a worker thread looks, and
+ * what it has not found in time stays as it was. Waits. */
 void stats_measure(struct domain **domains, size_t count);
-/* As stats_refresh() for one; fails when the guest did not answer and nothing is known of it from before. The result holds until
- * the next wait. */
+/* As stats_refresh() for one; fails when the guest did not answer and nothing is known of it from before. The result
+ * holds until the next wait. */
 const struct stats *stats_of(struct domain *domain, unsigned ask, struct error *err);
 const struct disk_stats *stats_disk(const struct stats *stats, const char *alias);
 
@@ -105,5 +105,5 @@ void domain_stats(struct domain **domains, size_t count, unsigned groups, unsign
 unsigned domain_stats_groups(void);
 
 /* The memory statistics in the order of DOMAIN_MEMORY_STAT_*, at most `max`; returns how many. */
-unsigned domain_memory_stats(const struct domain *domain, const struct stats *stats, struct wire_domain_memory_stat *list,
-                             unsigned max);
+unsigned domain_memory_stats(const struct domain *domain, const struct stats *stats,
+                             struct wire_domain_memory_stat *list, unsigned max);

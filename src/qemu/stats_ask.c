@@ -21,9 +21,10 @@ static uint64_t number(const json_t *object, const char *key)
     return value < 0 ? 0 : (uint64_t)value;
 }
 
-/* -- disks ---------------------------------------------------------------------------------------------------------- */
+/* -- disks --------------------------------------------------------------------------------------------------------- */
 
-/* "virtio-disk0" of "/machine/peripheral/virtio-disk0/virtio-backend"; to free(), NULL for what is no device of ours. */
+/* "virtio-disk0" of "/machine/peripheral/virtio-disk0/virtio-backend"; to free(), NULL for what is no device of
+ * ours. */
 static char *device_alias(const json_t *entry)
 {
     const char *path = json_string_value(json_object_get(entry, "qdev"));
@@ -165,7 +166,7 @@ static void learn_sizes(struct stats *stats, const json_t *reply)
     }
 }
 
-/* -- the rest ------------------------------------------------------------------------------------------------------- */
+/* -- the rest ------------------------------------------------------------------------------------------------------ */
 
 static void learn_vcpus(struct stats *stats, const json_t *reply)
 {
@@ -256,7 +257,7 @@ static void learn_dirty_rate(struct stats *stats, const json_t *reply)
             stats->dirty_rate.mode = modes[i];
 }
 
-/* -- the table of questions ------------------------------------------------------------------------------------------ */
+/* -- the table of questions ---------------------------------------------------------------------------------------- */
 
 static bool has_disks(const struct domain_def *live, const struct stats *stats)
 {

@@ -17,7 +17,8 @@ enum {
 
 static char *thread_file(struct arena *arena, pid_t process, pid_t thread, const char *name, size_t max)
 {
-    return file_read(arena, arena_printf(arena, "/proc/%d/task/%d/%s", (int)process, (int)thread, name), max, NULL, NULL);
+    return file_read(arena, arena_printf(arena, "/proc/%d/task/%d/%s", (int)process, (int)thread, name), max, NULL,
+                     NULL);
 }
 
 /* "se.statistics.wait_sum : 12.345678" in milliseconds; kernels since 5.16 leave out the prefix. */

@@ -118,8 +118,8 @@ int domain_stop(struct domain *domain, int shutoff_reason, bool graceful, struct
         domain->stopping = false;
         domain->shutoff_reason = -1;
         return error_set(err, ERR_SYSTEM_ERROR,
-                         "QEMU of domain '%s' (pid %d) did not end within %d s of being asked; without --graceful it is "
-                         "killed",
+                         "QEMU of domain '%s' (pid %d) did not end within %d s of being asked; without --graceful it "
+                         "is killed",
                          domain_name(domain), (int)process_pid(domain->process), TERM_MS / 1000);
     }
     process_kill(domain->process, SIGKILL);

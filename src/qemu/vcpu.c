@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "model/xml.h"
 
-/* -- sets of host CPUs ------------------------------------------------------------------------------------------------ */
+/* -- sets of host CPUs --------------------------------------------------------------------------------------------- */
 
 static void set_range(struct cpu_set *set, unsigned first, unsigned last, bool in)
 {
@@ -72,7 +72,7 @@ unsigned host_cpu_count(void)
     return (unsigned)sysconf(_SC_NPROCESSORS_CONF);
 }
 
-/* -- what a definition allows ------------------------------------------------------------------------------------------- */
+/* -- what a definition allows -------------------------------------------------------------------------------------- */
 
 static const struct vcpu_pin *find_pin(struct vcpu_pin *const *pins, uint32_t count, unsigned number)
 {
@@ -106,7 +106,7 @@ void iothread_allowed(struct cpu_set *set, const struct domain_def *def, unsigne
     allowed(set, def, pin ? pin->cpuset : NULL);
 }
 
-/* -- threads ------------------------------------------------------------------------------------------------------------ */
+/* -- threads ------------------------------------------------------------------------------------------------------- */
 
 void thread_allowed(struct cpu_set *set, pid_t thread)
 {
@@ -167,7 +167,7 @@ static int pin_iothread(const struct stats *stats, unsigned iothread, const stru
     return error_set(err, ERR_INVALID_ARG, "there is no I/O thread %u", iothread);
 }
 
-/* -- pinning ------------------------------------------------------------------------------------------------------------ */
+/* -- pinning ------------------------------------------------------------------------------------------------------- */
 
 struct pinning {
     int number; /* VCPU_EMULATOR or a number */
@@ -180,8 +180,8 @@ static int change_pin(struct domain_def *def, void *context, struct error *err)
     const struct pinning *pinning = context;
     const char *cpuset = cpuset_format(def->arena, pinning->set);
     if (pinning->number >= 0 && !pinning->iothread && (unsigned)pinning->number >= def->vcpus_max)
-        return error_set(err, ERR_INVALID_ARG, "vCPU %d is out of range: domain '%s' has %u", pinning->number, def->name,
-                         def->vcpus_max);
+        return error_set(err, ERR_INVALID_ARG, "vCPU %d is out of range: domain '%s' has %u", pinning->number,
+                         def->name, def->vcpus_max);
     if (!def->cputune)
         def->cputune = arena_struct(def->arena, struct cputune);
     struct cputune *tune = def->cputune;
@@ -236,8 +236,8 @@ int vcpu_pin(struct domain *domain, int vcpu, const struct cpu_set *set, unsigne
     return pin(domain, &pinning, flags, client, err);
 }
 
-int iothread_pin(struct domain *domain, unsigned iothread, const struct cpu_set *set, unsigned flags, const char *client,
-                 struct error *err)
+int iothread_pin(struct domain *domain, unsigned iothread, const struct cpu_set *set, unsigned flags,
+                 const char *client, struct error *err)
 {
     struct pinning pinning = {.number = (int)iothread, .iothread = true, .set = set};
     return pin(domain, &pinning, flags, client, err);

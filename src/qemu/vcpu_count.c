@@ -14,7 +14,8 @@ static int change_count(struct domain_def *def, void *context, struct error *err
     const struct count_change *change = context;
     if (change->maximum && def->cpu && def->cpu->cells.count)
         return error_set(err, ERR_INVALID_ARG,
-                         "the maximum of vCPUs of domain '%s' is divided among its NUMA cells: change those", def->name);
+                         "the maximum of vCPUs of domain '%s' is divided among its NUMA cells: change those",
+                         def->name);
     if (!change->maximum && change->count > def->vcpus_max)
         return error_set(err, ERR_INVALID_ARG,
                          "requested vcpus is greater than max allowable vcpus for domain '%s': %u > %u", def->name,
@@ -22,7 +23,8 @@ static int change_count(struct domain_def *def, void *context, struct error *err
     if (change->maximum) {
         def->vcpus_max = change->count;
         if (def->cpu)
-            def->cpu->sockets = def->cpu->dies = def->cpu->cores = def->cpu->threads = 0; /* they no longer multiply to it */
+            /* they no longer multiply to it */
+            def->cpu->sockets = def->cpu->dies = def->cpu->cores = def->cpu->threads = 0;
     }
     if (!change->maximum || def->vcpus_current > change->count)
         def->vcpus_current = change->count;
@@ -51,7 +53,8 @@ static int plug(struct domain *domain, unsigned from, unsigned to, struct error 
         from++;
     }
     return from == to ? 0
-                      : error_set(err, ERR_OPERATION_UNSUPPORTED, "its machine has no place for %u more vCPUs", to - from);
+                      : error_set(err, ERR_OPERATION_UNSUPPORTED, "its machine has no place for %u more vCPUs",
+                                  to - from);
 }
 
 static int set_live(struct domain *domain, unsigned count, const char *client, struct error *err)
@@ -68,8 +71,8 @@ static int set_live(struct domain *domain, unsigned count, const char *client, s
                          domain_name(domain), count, most);
     if (count < current)
         return error_set(err, ERR_OPERATION_UNSUPPORTED,
-                         "vCPUs cannot be taken from the running domain '%s' (it has %u): --config takes them at the next "
-                         "start",
+                         "vCPUs cannot be taken from the running domain '%s' (it has %u): --config takes them at the "
+                         "next start",
                          domain_name(domain), current);
     if (count > current && plug(domain, current, count, err) < 0)
         return error_wrap(err, "cannot give domain '%s' %u vCPUs", domain_name(domain), count);

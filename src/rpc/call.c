@@ -222,7 +222,6 @@ static void call_start(struct server_client *client, const struct message *messa
     struct error err;
     running->call = (struct call){.server = client->server, .client = client, .arena = arena,
                                   .serial = message->header.serial};
-    client->server->requests++;
     if (call_prepare(client, message, running, &err) < 0) {
         send_error(client, &message->header, &err);
         arena_free(arena);

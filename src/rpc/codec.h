@@ -14,8 +14,8 @@
 #define WIRE_STRING_MAX 4194304
 
 /* Fills *value (type->size bytes) from the bytes; what it points to lives in the arena. Bytes after a complete value
- * are ignored, as libvirtd does. A count above its maximum, or one that the remaining bytes cannot hold, is refused before
- * anything is allocated for it. ERR_RPC with the path of the field that did not fit. */
+ * are ignored, as libvirtd does. A count above its maximum, or one that the remaining bytes cannot hold, is refused
+ * before anything is allocated for it. ERR_RPC with the path of the field that did not fit. */
 int wire_decode(const struct wire_type *type, const void *data, size_t length, struct arena *arena, void *value,
                 struct error *err);
 

@@ -487,11 +487,6 @@ void connection_free(struct connection *connection)
         destroy(connection);
 }
 
-int connection_fd(const struct connection *connection)
-{
-    return connection->fd;
-}
-
 static void keepalive_fired(void *owner)
 {
     struct connection *connection = owner;

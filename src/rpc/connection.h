@@ -39,7 +39,6 @@ struct connection_events {
 /* Takes the connected stream socket over. max_queue: unread output above this many bytes drops the peer. */
 struct connection *connection_new(int fd, const struct connection_events *events, void *owner, size_t max_queue);
 void connection_free(struct connection *connection); /* at once, without flushing; NULL is fine */
-int connection_fd(const struct connection *connection);
 
 /* Builds a message in `out` (which is appended to): begin, then the body, then end, which sets the length. end fails
  * with ERR_RPC, and takes the message out again, when it is too large to send. */

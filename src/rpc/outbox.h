@@ -16,8 +16,8 @@ struct outbox {
 void outbox_init(struct outbox *outbox, int fd);
 void outbox_finish(struct outbox *outbox);
 
-/* Sends what the socket takes and queues the rest. The descriptors stay the caller's. Returns 0, or an errno after which
- * the socket is of no use. */
+/* Sends what the socket takes and queues the rest. The descriptors stay the caller's. Returns 0, or an errno after
+ * which the socket is of no use. */
 int outbox_send(struct outbox *outbox, const struct iovec *parts, int count, const int *fds, size_t fd_count);
 /* Sends one batch from the queue. Returns 0 or an errno. */
 int outbox_flush(struct outbox *outbox);

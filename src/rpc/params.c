@@ -216,26 +216,6 @@ static const struct wire_typed_param *get_exact(const struct wire_typed_param *i
     return NULL;
 }
 
-int params_get_f64(const struct wire_typed_param *items, uint32_t count, const char *name, double *value,
-                   struct error *err)
-{
-    int rc;
-    const struct wire_typed_param *item = get_exact(items, count, name, TYPED_PARAM_DOUBLE, &rc, err);
-    if (item)
-        *value = item->value.d;
-    return rc;
-}
-
-int params_get_bool(const struct wire_typed_param *items, uint32_t count, const char *name, bool *value,
-                    struct error *err)
-{
-    int rc;
-    const struct wire_typed_param *item = get_exact(items, count, name, TYPED_PARAM_BOOLEAN, &rc, err);
-    if (item)
-        *value = item->value.b != 0;
-    return rc;
-}
-
 int params_get_string(const struct wire_typed_param *items, uint32_t count, const char *name, const char **value,
                       struct error *err)
 {

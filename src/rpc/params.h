@@ -63,9 +63,5 @@ int params_get_i64(const struct wire_typed_param *items, uint32_t count, const c
                    struct error *err);
 int params_get_u64(const struct wire_typed_param *items, uint32_t count, const char *name, uint64_t *value,
                    struct error *err);
-int params_get_f64(const struct wire_typed_param *items, uint32_t count, const char *name, double *value,
-                   struct error *err);
-int params_get_bool(const struct wire_typed_param *items, uint32_t count, const char *name, bool *value,
-                    struct error *err);
 int params_get_string(const struct wire_typed_param *items, uint32_t count, const char *name, const char **value,
                       struct error *err);

@@ -296,11 +296,6 @@ size_t server_client_count(const struct server *server)
     return server->client_count;
 }
 
-uint64_t server_request_count(const struct server *server)
-{
-    return server->requests;
-}
-
 void server_each_client(struct server *server, void (*visit)(struct server_client *client, void *context),
                         void *context)
 {

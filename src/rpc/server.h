@@ -94,7 +94,6 @@ struct server_client *server_adopt(struct server *server, int fd, bool readonly)
 void server_stop_listening(struct server *server);
 
 size_t server_client_count(const struct server *server);
-uint64_t server_request_count(const struct server *server); /* calls since the start */
 /* Calls visit() for each client; it may close that client. */
 void server_each_client(struct server *server, void (*visit)(struct server_client *client, void *context),
                         void *context);
@@ -120,7 +119,6 @@ char *server_client_describe(const struct server_client *client, struct arena *a
 void server_client_set_data(struct server_client *client, void *data, void (*release)(void *data));
 void *server_client_data(const struct server_client *client);
 
-bool server_client_is_readonly(const struct server_client *client);
 void server_client_set_readonly(struct server_client *client); /* for connect-open's flag; there is no way back */
 bool server_client_is_closed(const struct server_client *client);
 /* For daemons that ask for authentication: clients start authenticated unless this is set false in client_opened. */

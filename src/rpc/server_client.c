@@ -125,11 +125,6 @@ void *server_client_data(const struct server_client *client)
     return client->data;
 }
 
-bool server_client_is_readonly(const struct server_client *client)
-{
-    return client->readonly;
-}
-
 void server_client_set_readonly(struct server_client *client)
 {
     client->readonly = true;

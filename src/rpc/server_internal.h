@@ -14,7 +14,7 @@ struct server {
     struct server_options options;
     struct list listeners, clients;
     uint32_t client_count;
-    uint64_t last_id, requests;
+    uint64_t last_id;
     uint16_t tcp_port;
     struct timer *accept_retry; /* we are out of descriptors */
     struct text scratch;        /* messages are built here: nothing waits between building and sending one */

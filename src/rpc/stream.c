@@ -87,11 +87,6 @@ static void break_off(struct stream *stream, const struct error *failure)
         detach(stream);
 }
 
-const struct error *stream_failure(const struct stream *stream)
-{
-    return stream->failed ? &stream->failure : NULL;
-}
-
 bool stream_is_over(const struct stream *stream)
 {
     return !stream->streams || stream->finish_received;

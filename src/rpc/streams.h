@@ -20,8 +20,6 @@ struct stream *stream_new(struct streams *streams, const struct wire_procedure *
                           const void *args, struct stream **opener);
 /* The call's reply went out or came in. failure not NULL: the call failed, and the stream with it. */
 void stream_opened(struct stream *stream, const struct error *failure);
-/* Why the stream has failed, or NULL. */
-const struct error *stream_failure(const struct stream *stream);
 
 /* A message of type stream or stream-hole. One that belongs to no open stream is late, and dropped. */
 void streams_message(struct streams *streams, const struct message *message);

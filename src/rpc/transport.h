@@ -28,7 +28,8 @@ struct transport {
 int transport_open(struct transport *transport, const struct uri *uri, bool readonly, deadline limit,
                    struct error *err);
 
-/* Waits (a moment, for the child's last words). Adds what ssh said on stderr to an error of the first call. Returns -1. */
+/* Waits (a moment, for the child's last words). Adds what ssh said on stderr to an error of the first call. Returns
+ * -1. */
 int transport_explain(struct transport *transport, struct error *err);
 
 /* Closes what is left of it and ends ssh. Accepts what transport_open() never filled if it was zeroed with fd -1. */

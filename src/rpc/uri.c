@@ -260,8 +260,8 @@ int uri_connection_transport(const struct uri *uri, enum uri_transport *transpor
     static const char *const names[] = {[URI_TRANSPORT_UNIX] = "unix", [URI_TRANSPORT_TCP] = "tcp",
                                         [URI_TRANSPORT_SSH] = "ssh"};
     if (!uri->transport && uri->host)
-        return error_set(err, ERR_NO_CONNECT, "a URI with a host ('%s') and no transport means TLS, which is not served; "
-                         "use %s+ssh:// or %s+tcp://", uri->host, uri->driver, uri->driver);
+        return error_set(err, ERR_NO_CONNECT, "a URI with a host ('%s') and no transport means TLS, which is not "
+                         "served; use %s+ssh:// or %s+tcp://", uri->host, uri->driver, uri->driver);
     const char *asked = uri->transport ? uri->transport : "unix";
     size_t found = 0;
     while (found < COUNT(names) && strcmp(asked, names[found]) != 0)

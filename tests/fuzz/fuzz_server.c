@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Any bytes as what a client says to a server with a few handlers: framing, dispatch, streams and descriptors. The
- * first byte: bits 0-4 the size of the pieces that arrive at once (0 = everything), bit 5 a read-only connection, bit 6 not
- * yet authenticated, bit 7 a descriptor with the last byte. */
+ * first byte: bits 0-4 the size of the pieces that arrive at once (0 = everything), bit 5 a read-only connection, bit 6
+ * not yet authenticated, bit 7 a descriptor with the last byte. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>

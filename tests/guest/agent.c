@@ -40,7 +40,8 @@ static int console = 1;
 static int heartbeat_ms = 100, dirty_mib, area_mib = 16, disk_rate;
 static volatile uint64_t beats, pages_written, pages_bad, blocks_written, blocks_bad;
 
-/* The disk writer holds it for each round; whoever ends the guest takes it for good, so that no write is cut in half. */
+/* The disk writer holds it for each round; whoever ends the guest takes it for good, so that no write is cut in
+ * half. */
 static pthread_mutex_t disk_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* One write for one line: lines of several threads do not mix. */

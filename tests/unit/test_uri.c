@@ -14,7 +14,8 @@ static void parses_every_part(void **state)
 {
     scoped_arena struct arena *arena = arena_new();
     struct error err = {0};
-    struct uri *uri = uri_parse(arena, "QEMU+SSH://me%40home@[fe80::1%25eth0]:2222/system?keyfile=/a%20b&no_tty=1&x", &err);
+    struct uri *uri = uri_parse(arena, "QEMU+SSH://me%40home@[fe80::1%25eth0]:2222/system?keyfile=/a%20b&no_tty=1&x",
+                                &err);
     assert_non_null(uri);
     assert_string_equal(uri->driver, "qemu");
     assert_string_equal(uri->transport, "ssh");
@@ -134,7 +135,8 @@ static const char *ssh_line(struct arena *arena, const char *text, bool readonly
 static void quotes_what_ssh_runs(void **state)
 {
     scoped_arena struct arena *arena = arena_new();
-    const char *line = ssh_line(arena, "qemu+ssh://me@h:22/system?keyfile=/k&no_tty=1&no_verify=1&command=/x/ssh", true);
+    const char *line = ssh_line(arena, "qemu+ssh://me@h:22/system?keyfile=/k&no_tty=1&no_verify=1&command=/x/ssh",
+                                true);
     assert_true(string_starts(line, "/x/ssh|-p|22|-l|me|-i|/k|-T|-e|none|-o|BatchMode=yes|-o|StrictHostKeyChecking=no|"
                                     "--|h|sh -c '"));
     assert_non_null(strstr(line, "virt-ssh-helper -r"));
