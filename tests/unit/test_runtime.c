@@ -17,7 +17,7 @@
 #include "qemu/stats_proc.h"
 #include "qemu/vcpu.h"
 
-/* -- readers and tables --------------------------------------------------------------------------------------------- */
+/* -- readers and tables -------------------------------------------------------------------------------------------- */
 
 static void test_net_table(void **state)
 {
@@ -110,7 +110,7 @@ static void test_base64(void **state)
     assert_string_equal(base64_encode(arena, "foob\xff", 5), "Zm9vYv8=");
 }
 
-/* -- an agent that lies ------------------------------------------------------------------------------------------------ */
+/* -- an agent that lies -------------------------------------------------------------------------------------------- */
 
 static struct {
     int ours, theirs;
@@ -278,7 +278,8 @@ static void test_agent_floods(void **state)
 
 static void test_agent_answers_rubbish(void **state)
 {
-    static const char *const answers[] = {"\n", "[1]\n", "{\n", "{\"x\": 1}\n", "\xff\xfe\n", "{\"return\": 1, \"return\": 2}\n"};
+    static const char *const answers[] = {
+        "\n", "[1]\n", "{\n", "{\"x\": 1}\n", "\xff\xfe\n", "{\"return\": 1, \"return\": 2}\n"};
     for (size_t i = 0; i < COUNT(answers); i++) {
         again();
         story.answer = answers[i];
