@@ -307,6 +307,7 @@ int object_rename(struct object *object, const char *name, struct error *err)
         object->kind->def_unref(renamed);
         return error_wrap(err, "cannot rename %s '%s'", noun, object->name);
     }
+    notify(object, OBJECT_RENAMING);
     rename_in_memory(object, name);
     def_unref(object, &object->config);
     object->config = renamed;

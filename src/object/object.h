@@ -19,7 +19,8 @@ struct object;
 struct registry;
 struct job;
 
-enum object_event { OBJECT_ADDED, OBJECT_UPDATED, OBJECT_REMOVED, OBJECT_RENAMED };
+/* OBJECT_RENAMING is told while the object still has its old name, OBJECT_RENAMED when it has the new one. */
+enum object_event { OBJECT_ADDED, OBJECT_UPDATED, OBJECT_REMOVED, OBJECT_RENAMING, OBJECT_RENAMED };
 
 /* What differs between kinds. */
 struct object_kind {

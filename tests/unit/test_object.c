@@ -110,7 +110,7 @@ static void life_story(void *unused)
     object_deactivate(one);
     object_forget_if_unused(one);
     assert_null(registry_find_name(&registry, "one", &err));
-    const int expected[] = {OBJECT_ADDED, OBJECT_ADDED, OBJECT_RENAMED, OBJECT_REMOVED};
+    const int expected[] = {OBJECT_ADDED, OBJECT_ADDED, OBJECT_RENAMING, OBJECT_RENAMED, OBJECT_REMOVED};
     assert_int_equal(event_count, COUNT(expected));
     assert_memory_equal(events, expected, sizeof expected);
     registry_finish(&registry);
