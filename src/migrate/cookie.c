@@ -51,16 +51,28 @@ static int read_uuid(const xmlNode *root, const char *name, unsigned char uuid[U
                      text ? text : "", text ? "'" : "");
 }
 
-/* The other end's refusal to go on without something that we do not do. */
+/* What the other end will not go on without. libvirt asks for its lock state also when its lock manager ("nop") has
+ * none; memory and CPU hot-plug only mean that the definition may hold such devices. */
+static bool feature_is_known(const xmlNode *root, const char *name, struct arena *arena)
+{
+    const xmlNode *locks = child_named(root, "lockstate");
+    if (string_equal(name, "lockstate"))
+        return !locks || string_equal(attribute(locks, "driver", arena), "nop");
+    return string_equal(name, "persistent") || string_equal(name, "memory-hotplug") ||
+           string_equal(name, "cpu-hotplug");
+}
+
 static int check_features(const xmlNode *root, struct arena *arena, struct error *err)
 {
-    for (xmlNode *child = root->children; child; child = child->next)
-        if (child->type == XML_ELEMENT_NODE && strcmp((const char *)child->name, "feature") == 0) {
-            const char *name = attribute(child, "name", arena);
+    for (xmlNode *child = root->children; child; child = child->next) {
+        if (child->type != XML_ELEMENT_NODE || strcmp((const char *)child->name, "feature") != 0)
+            continue;
+        const char *name = attribute(child, "name", arena);
+        if (!feature_is_known(root, name, arena))
             return error_set(err, ERR_OPERATION_UNSUPPORTED,
                              "the other host wants feature '%s' of the migration, which this one does not have",
                              name ? name : "");
-        }
+    }
     return 0;
 }
 

@@ -133,7 +133,8 @@ static void libvirt_cookie_is_understood(void **state)
     struct migrate_cookie cookie;
     struct migrate_blob blob = blob_of(
         HEAD "<graphics type='spice' port='5900' listen='::' tlsPort='-1'><cert info='subject' value='C=x'/></graphics>"
-             "<lockstate driver='sanlock'><leases>x</leases></lockstate><network>"
+             "<feature name='lockstate'/><feature name='persistent'/>"
+             "<lockstate driver='nop'/><network>"
              "<interface index='0' vporttype='none'/></network><nbd port='1'><disk target='vda' capacity='5'/></nbd><cpu mode='custom'/>"
              "<allowReboot value='yes'/>"
              "<capabilities><cap name='xbzrle' auto='no'/>"
@@ -160,7 +161,8 @@ static void bad_cookies_are_refused(void **state)
         {"<qemu-migration><name>g</name><hostname>h</hostname><uuid>1</uuid></qemu-migration>", "<uuid>"},
         {"<qemu-migration><name>g</name><hostname>h</hostname>"
          "<uuid>00000000-0000-0000-0000-000000000001</uuid></qemu-migration>", "<hostuuid>"},
-        {HEAD "<feature name='lockstate'/></qemu-migration>", "lockstate"},
+        {HEAD "<feature name='lockstate'/><lockstate driver='sanlock'/></qemu-migration>", "lockstate"},
+        {HEAD "<feature/></qemu-migration>", "feature"},
         {HEAD "<capabilities><cap/></capabilities></qemu-migration>", "without name"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
