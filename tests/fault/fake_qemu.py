@@ -6,6 +6,7 @@ Modes without a guest behind them: dies, silent, mute (greets, answers nothing),
 `{}` to everything), strangers (answers with other ids). Modes that put the real QEMU behind a proxy: late (each answer comes
 1.5 s late once DELAY exists), storm (adds thousands of made-up events), nonsense (changes the types in answers once DELAY
 exists), cut (closes the monitor once DELAY exists). DELAY is the file named like this program's emulator plus `.on`."""
+import ctypes
 import json
 import os
 import signal
@@ -80,7 +81,8 @@ def with_guest(mode, daemon, words):
     os.set_inheritable(its.fileno(), True)
     place = next(i for i, word in enumerate(words) if word.startswith("socket,id=charmonitor"))
     words = [*words[:place], f"socket,id=charmonitor,fd={its.fileno()}", *words[place + 1:]]
-    guest = subprocess.Popen([REAL, *words], pass_fds=inherited(its.fileno()))
+    guest = subprocess.Popen([REAL, *words], pass_fds=inherited(its.fileno()),
+                             preexec_fn=lambda: ctypes.CDLL(None).prctl(1, signal.SIGKILL))     # PR_SET_PDEATHSIG
     its.close()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, _: guest.send_signal(number))
@@ -107,7 +109,6 @@ def with_guest(mode, daemon, words):
                 for number in range(300):
                     send(daemon, {"event": f"MADE_UP_{number}", "data": {"n": number}, "timestamp": {"seconds": 1, "microseconds": 0}})
                 send(daemon, {"event": "BLOCK_IO_ERROR", "data": "not an object"})
-                send(daemon, {"event": ["STOP"]})
             send(daemon, message)
     sys.exit(guest.wait() if guest.poll() is None else guest.returncode)
 

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """QEMUs that die, lie, or answer late. Whatever one of them does, the daemon and all other guests go on as if nothing were."""
 import os
+import signal
 import threading
 import time
 
 import libvirt
 import pytest
 
-from helpers.guest import domain_xml
+from helpers.guest import domain_xml, qemu_pids
 from helpers.tools import wait_until
 
 pytestmark = pytest.mark.godwit
@@ -53,7 +54,11 @@ def rss_kib(pid):
         return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
 
 
-@pytest.mark.parametrize("mode", ["dies", "silent", "mute", "garbage", "flood", "yes", "strangers"])
+# A QEMU that says nothing has a minute to speak (large memory that is preallocated takes its time): not in every check.
+SLOW = [pytest.param(mode, marks=pytest.mark.full) for mode in ("silent", "mute")]
+
+
+@pytest.mark.parametrize("mode", ["dies", "garbage", "flood", "yes", "strangers", *SLOW])
 def test_start_fails_soon_and_leaves_nothing(host, connection, bystander, fake, mode):
     domain = connection.defineXML(bare("liar", fake(mode)))
     before = rss_kib(host.pid)
@@ -71,7 +76,7 @@ def test_start_fails_soon_and_leaves_nothing(host, connection, bystander, fake, 
         domain.info()
         connection.getAllDomainStats()
         domain.destroy()
-    assert time.monotonic() - started < 40
+    assert time.monotonic() - started < (100 if mode in ("silent", "mute") else 30)
     assert rss_kib(host.pid) - before < 200 * 1024, "the daemon kept what a hostile QEMU sent"
     assert connection.lookupByName("liar").state()[0] == libvirt.VIR_DOMAIN_SHUTOFF
 
@@ -98,8 +103,9 @@ def test_others_are_served_while_a_start_hangs(host, connection, bystander, fake
         other.lookupByName("stuck").info()
         slowest = max(slowest, time.monotonic() - begin)
     assert set(names) == {"bystander", "stuck"} and slowest < 0.3, slowest
-    starter.join(60)
-    assert ended
+    os.kill(qemu_pids([domain.UUIDString()])[domain.UUIDString()], signal.SIGKILL)
+    starter.join(10)
+    assert ended and "stuck" in ended[0]
 
 
 def test_late_answers_keep_their_order(connection, bystander, fake):
