@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The one program of the test guest. It talks on the serial line in lines, so that a test can tell what it lived through:
+/* The one program of the test guest. It talks on the serial line in lines, so that a test can tell what it lived
+ * through:
  *
  *   READY                      everything is set up
  *   HB <n> <ms>                heartbeat and the guest's monotonic clock (kernel argument hb=<interval ms>, 0 = none)

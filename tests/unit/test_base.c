@@ -33,8 +33,9 @@ static void numbers_are_read_strictly(void **state)
     int64_t i = 7;
     assert_int_equal(parse_u64("18446744073709551615", 10, &u), 0);
     assert_true(u == UINT64_MAX);
-    for (const char *const *bad = (const char *const[]){"", " 1", "+1", "-1", "1 ", "18446744073709551616", "x", NULL}; *bad; bad++)
-        assert_int_equal(parse_u64(*bad, 10, &u), -1);
+    static const char *const bad[] = {"", " 1", "+1", "-1", "1 ", "18446744073709551616", "x"};
+    for (size_t n = 0; n < COUNT(bad); n++)
+        assert_int_equal(parse_u64(bad[n], 10, &u), -1);
     assert_int_equal(parse_i64("-9223372036854775808", 10, &i), 0);
     assert_int_equal(parse_i64("--1", 10, &i), -1);
     assert_int_equal(parse_u64("0x10", 0, &u), 0);
