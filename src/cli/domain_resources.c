@@ -103,7 +103,7 @@ static int print_all_counts(struct invocation *in, const struct wire_domain *dom
     struct record *record = record_new(in->arena);
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct error ignored = {0};
-        int count;
+        int count = 0;
         if (read_count(in, dom, rows[i].flags, &count, &ignored) < 0)
             continue; /* not running has no live one, transient no config */
         if (output_is_json(in))
@@ -129,7 +129,7 @@ static int run_vcpucount(struct invocation *in, struct error *err)
         return print_all_counts(in, &dom);
     flags |= (option_given(in, "maximum") ? DOMAIN_VCPU_MAXIMUM : 0) |
              (option_given(in, "guest") ? DOMAIN_VCPU_GUEST : 0);
-    int count;
+    int count = 0;
     if (read_count(in, &dom, flags, &count, err) < 0)
         return -1;
     printf("%d\n", count);
