@@ -9,7 +9,8 @@
  * what it still holds when the scope ends; steal() takes it out to hand it over. Lifetimes have two pairs of words:
  * new/free (allocates) and init/finish (does not); the second of each accepts what was never filled. */
 
-#define scope_cleanup(function) __attribute__((cleanup(function)))
+/* unused: some are there for their release alone */
+#define scope_cleanup(function) __attribute__((cleanup(function), unused))
 
 /* DEFINE_SCOPED(arena_scope, struct arena *, arena_free): a function fit for scope_cleanup(). */
 #define DEFINE_SCOPED(name, type, release) \

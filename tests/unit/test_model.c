@@ -310,8 +310,7 @@ static void names_of_foreign_documents_are_not_peeked(void **state)
     unsigned char uuid[UUID_SIZE];
     static const char *const documents[] = {
         "", "<domain type='qemu'>", "<domain type='qemu'><name>a</name>",
-        "<domain type='qemu'>\n  <name>much too long a name</name>\n"
-        "  <uuid>11111111-2222-4333-8444-555555555555</uuid>",
+        "<domain type='qemu'>\n  <name>a name too long</name>\n  <uuid>11111111-2222-4333-8444-555555555555</uuid>",
         "<domain type='qemu'>\n  <name>a</name>\n  <uuid>nonsense</uuid>",
     };
     for (size_t i = 0; i < COUNT(documents); i++)
