@@ -61,7 +61,11 @@ static int destroy(struct call *call, const struct wire_domain *handle, unsigned
     if (call_flags(call, flags, DOMAIN_DESTROY_GRACEFUL | DOMAIN_DESTROY_REMOVE_LOGS, err) < 0)
         return -1;
     scoped_domain struct domain *domain = call_domain(call, handle, err);
-    return domain ? domain_destroy(domain, flags, call_client(call), err) : -1;
+    if (!domain || domain_destroy(domain, flags, call_client(call), err) < 0)
+        return -1;
+    if (flags & DOMAIN_DESTROY_REMOVE_LOGS)
+        unlink(domain_log_path(domain, call->arena));
+    return 0;
 }
 
 int handle_domain_destroy(struct call *call, const struct domain_destroy_args *args, struct error *err)

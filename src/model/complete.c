@@ -2,12 +2,14 @@
 #include "model/complete.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "model/complete_devices.h"
 #include "model/xml.h"
 
 #define NUMA_CELLS_MAX 128 /* QEMU's MAX_NODES */
+#define MEMORY_MOST_KIB (UINT64_C(1) << 42) /* 4 PiB: as far as 52 bits of physical address reach */
 #define NAME_LONGEST   240 /* with what is put behind it, a file name has at most 255 bytes */
 
 /* In the names of machine types, with or without a version. */
@@ -98,6 +100,9 @@ static int memory_complete(struct domain_def *def, struct error *err)
         def->memory = cells + dimms;
     if (!def->memory)
         return error_set(err, ERR_XML_ERROR, "domain '%s' has no memory: <memory> is missing or 0", def->name);
+    if (def->memory > MEMORY_MOST_KIB)
+        return error_set(err, ERR_XML_ERROR, "/domain/memory: %" PRIu64 " KiB is more than any machine has (%" PRIu64
+                         " KiB)", def->memory, MEMORY_MOST_KIB);
     if (!def->current_memory || def->current_memory > def->memory)
         def->current_memory = def->memory;
     return 0;
