@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <fcntl.h>
 
 #include "base/files.h"
@@ -17,6 +18,8 @@
 #include "wire_tables.h"
 
 /* The daemon's start and end; everything between is the loop's. */
+
+enum { LOCK_TRIES = 200 }; /* 10 ms apart */
 
 static const struct server_program programs[] = {
     {&program_remote, remote_handlers},
@@ -39,8 +42,12 @@ static int lock_root(const char *directory, struct error *err)
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_system(err, errno, "cannot open '%s'", path);
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-        return 0; /* kept open on purpose */
+    /* A daemon that was killed while it forked leaves a child that holds the lock until it runs its program. */
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return 0; /* kept open on purpose */
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
     close(fd);
     return error_set(err, ERR_OPERATION_INVALID, "another godwitd serves this root ('%s' is locked)", path);
 }
