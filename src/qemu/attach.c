@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "base/files.h"
 #include "base/json.h"
@@ -13,6 +14,7 @@
 
 /* A QEMU that does not answer within this is taken as its status file says; what it tells later still counts. */
 #define HANDSHAKE_MS 5000
+#define BURY_MS      60000 /* for a QEMU that is just starting to read its monitor */
 
 static int expected_state(const char *status, int *reason)
 {
@@ -120,7 +122,7 @@ static int attach(struct driver *driver, const struct status *status, const char
         return -1;
     scoped_domain struct domain *domain = domain_of(object);
     scoped_arena struct arena *arena = arena_new();
-    const char *monitor = domain_monitor_path(domain, arena);
+    const char *monitor = status->monitor ? status->monitor : "";
     scoped_process struct process *process = process_adopt(status->pid, status->start_time, err);
     if (!process) {
         log_warning("domain '%s' ended while no daemon ran: %s", live->name, err->message);
@@ -140,6 +142,7 @@ static int attach(struct driver *driver, const struct status *status, const char
     domain->state = status->state;
     domain->reason = status->reason;
     domain->balloon_kib = status->balloon_kib;
+    domain->monitor_path = xstrdup(monitor);
     domain->cgroup = status->cgroup ? xstrdup(status->cgroup) : NULL;
     domain->incoming = status->incoming;
     domain->outgoing = status->outgoing;
@@ -150,15 +153,16 @@ static int attach(struct driver *driver, const struct status *status, const char
     return 0;
 }
 
-/* A monitor socket without a status file: the daemon died while that QEMU was starting. Nobody was told of it. */
+/* A monitor socket that no status file names: the daemon died while that QEMU was starting. Nobody was told of it. */
 static void bury(void *owner)
 {
     scoped_free char *path = owner;
     struct error err = {0};
     scoped_qmp struct qmp *qmp = qemu_attach("half-started guest", path, &deaf, NULL, &err);
-    if (qmp)
-        qmp_execute(qmp, "quit", NULL, deadline_ms(HANDSHAKE_MS), NULL);
-    unlink(path);
+    if (qmp && qmp_execute(qmp, "quit", NULL, deadline_ms(BURY_MS), &err) < 0 && err.code == ERR_OPERATION_TIMEOUT)
+        log_error("a QEMU whose start was never acknowledged does not end; its monitor is '%s'", path);
+    else
+        unlink(path);
 }
 
 static int found(void *owner, const char *name, struct error *err)
@@ -166,12 +170,6 @@ static int found(void *owner, const char *name, struct error *err)
     struct driver *driver = owner;
     scoped_arena struct arena *arena = arena_new();
     const char *path = arena_printf(arena, "%s/%s", driver->run_dir, name);
-    if (string_ends(name, ".monitor")) {
-        const char *status = arena_printf(arena, "%.*sjson", (int)(strlen(path) - strlen("monitor")), path);
-        if (access(status, F_OK) < 0)
-            fiber_start("bury", bury, xstrdup(path));
-        return 0;
-    }
     if (!string_ends(name, ".json"))
         return 0;
     struct status status;
@@ -181,7 +179,25 @@ static int found(void *owner, const char *name, struct error *err)
     return 0; /* one that cannot be found must not hide the others */
 }
 
+/* UUID.START.monitor. */
+static int found_monitor(void *owner, const char *name, struct error *err)
+{
+    struct driver *driver = owner;
+    char string[UUID_STRING_SIZE];
+    unsigned char uuid[UUID_SIZE];
+    snprintf(string, sizeof string, "%s", name);
+    if (!string_ends(name, ".monitor") || uuid_parse(string, uuid) < 0)
+        return 0;
+    scoped_free char *path = xprintf("%s/%s", driver->run_dir, name);
+    const struct domain *domain = driver_find(driver, uuid, NULL);
+    if (!domain || !string_equal(domain->monitor_path, path))
+        fiber_start("bury", bury, steal(path));
+    return 0;
+}
+
 int driver_attach_guests(struct driver *driver, struct error *err)
 {
-    return directory_list(driver->run_dir, found, driver, err);
+    if (directory_list(driver->run_dir, found, driver, err) < 0)
+        return -1;
+    return directory_list(driver->run_dir, found_monitor, driver, err);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qemu/domain.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/files.h"
@@ -73,6 +74,7 @@ static void finish(struct object *object)
     stats_free(domain->stats);
     agent_free(domain->agent);
     free(domain->cgroup);
+    free(domain->monitor_path);
     free(domain->last_job);
 }
 
@@ -178,9 +180,11 @@ static char *guest_file(const struct domain *domain, struct arena *arena, const 
     return arena_printf(arena, "%s/%s%s", directory, uuid, suffix);
 }
 
-char *domain_monitor_path(const struct domain *domain, struct arena *arena)
+char *domain_new_monitor_path(const struct domain *domain)
 {
-    return guest_file(domain, arena, domain->driver->run_dir, ".monitor");
+    char uuid[UUID_STRING_SIZE];
+    uuid_format(domain->object.uuid, uuid);
+    return xprintf("%s/%s.%" PRIx64 ".monitor", domain->driver->run_dir, uuid, now_ns());
 }
 
 char *domain_lib_path(const struct domain *domain, struct arena *arena)

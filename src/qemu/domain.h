@@ -20,6 +20,7 @@ struct domain {
     struct qmp *qmp;
     bool config_changed;       /* the stored definition was changed since the start */
     uint64_t balloon_kib;      /* what the guest has now */
+    char *monitor_path;        /* its QEMU's socket */
     char *cgroup;              /* name of its group; NULL = none */
     uint64_t autodestroy;      /* id of the client whose end ends the guest; 0 = nobody's */
     /* Why the guest's CPUs or QEMU are about to stop, set by who causes it and taken by the event that tells of it:
@@ -133,7 +134,8 @@ int domain_stop(struct domain *domain, int shutoff_reason, bool graceful, struct
 /* Called by the process watch: QEMU is gone. */
 void domain_exited(void *domain);
 /* The files of one guest. */
-char *domain_monitor_path(const struct domain *domain, struct arena *arena);
+/* A name that no other start has had: a QEMU that ends late unlinks its own socket, never a later one's. To free(). */
+char *domain_new_monitor_path(const struct domain *domain);
 char *domain_log_path(const struct domain *domain, struct arena *arena);
 char *domain_lib_path(const struct domain *domain, struct arena *arena);
 /* Deadline for one monitor command: long enough for QEMU to drain slow disks. */

@@ -114,16 +114,26 @@ static int name_processor(struct driver *driver, struct domain_def *live, const 
     return models ? cpu_fill_host_model(live->arena, live->cpu, models, err) : -1;
 }
 
-/* A QEMU that an earlier daemon started and that could not be found again still has its monitor open. A second one
- * would write to the same disks. */
-static int refuse_second(const struct domain *domain, const char *monitor_path, struct error *err)
+static int refuse_living(void *owner, const char *name, struct error *err)
 {
-    scoped_fd int fd = unix_connect(monitor_path, NULL);
+    const struct domain *domain = owner;
+    char uuid[UUID_STRING_SIZE];
+    uuid_format(domain->object.uuid, uuid);
+    if (!string_starts(name, uuid) || !string_ends(name, ".monitor"))
+        return 0;
+    scoped_free char *path = xprintf("%s/%s", domain->driver->run_dir, name);
+    scoped_fd int fd = unix_connect(path, NULL);
     if (fd < 0)
         return 0;
     return error_set(err, ERR_OPERATION_INVALID,
-                     "a QEMU of an earlier daemon still runs this guest (its monitor is '%s'); end that QEMU first",
-                     monitor_path);
+                     "a QEMU of an earlier daemon still runs this guest (its monitor is '%s'); end that QEMU first", path);
+}
+
+/* A QEMU that an earlier daemon started and that could not be found again still has its monitor open. A second one would
+ * write to the same disks. */
+static int refuse_second(struct domain *domain, struct error *err)
+{
+    return directory_list(domain->driver->run_dir, refuse_living, domain, err);
 }
 
 static int launch(struct domain *domain, struct domain_def *live, const char *incoming, struct error *err)
@@ -143,18 +153,20 @@ static int launch(struct domain *domain, struct domain_def *live, const char *in
         qemu_command_prepare(live, &options, err) < 0 || qemu_nvram_create(live, false, err) < 0 ||
         qemu_command_build(&command, live, &options, err) < 0)
         return -1;
+    if (refuse_second(domain, err) < 0)
+        return -1;
+    free(domain->monitor_path);
+    domain->monitor_path = domain_new_monitor_path(domain);
     const struct qemu_spawn_options spawn = {
         .name = domain_name(domain),
         .argv = command.argv,
         .environment = command.environment,
         .pass_fds = command.fds,
         .pass_fd_count = command.fd_count,
-        .monitor_path = domain_monitor_path(domain, arena),
+        .monitor_path = domain->monitor_path,
         .log_path = domain_log_path(domain, arena),
     };
     scoped_qemu_spawned struct qemu_spawned spawned = {0};
-    if (refuse_second(domain, spawn.monitor_path, err) < 0)
-        return -1;
     if (qemu_spawn(&spawn, &domain_qmp_callbacks, domain, &spawned, err) < 0 ||
         qemu_handshake(&spawned, &spawn, deadline_ms(HANDSHAKE_MS), err) < 0 ||
         qemu_setup(spawned.qmp, live, incoming, monitor_deadline(), err) < 0 ||

@@ -24,10 +24,10 @@ void status_save(struct domain *domain)
         domain_format(domain->object.live, DOMAIN_FORMAT_STATUS | DOMAIN_XML_SECURE | DOMAIN_XML_MIGRATABLE);
     pid_t pid = process_pid(domain->process);
     scoped_json json_t *status = json_pack(
-        "{s:i, s:i, s:I, s:i, s:i, s:i, s:b, s:I, s:s*, s:b, s:b, s:i, s:s}", "version", STATUS_VERSION, "pid",
+        "{s:i, s:i, s:I, s:i, s:i, s:i, s:b, s:I, s:s*, s:s, s:b, s:b, s:i, s:s}", "version", STATUS_VERSION, "pid",
         (int)pid, "start-time", (json_int_t)process_start_time(pid), "id", domain->object.id, "state", domain->state,
         "reason", domain->reason, "persistent", domain->object.persistent, "balloon-kib",
-        (json_int_t)domain->balloon_kib, "cgroup", domain->cgroup, "incoming", domain->incoming, "reset-on-shutdown",
+        (json_int_t)domain->balloon_kib, "cgroup", domain->cgroup, "monitor", domain->monitor_path, "incoming", domain->incoming, "reset-on-shutdown",
         domain->reset_on_shutdown, "outgoing", domain->outgoing, "xml", xml);
     scoped_free char *text = status ? json_dumps(status, JSON_INDENT(1)) : NULL;
     struct error err = {0};
@@ -72,6 +72,7 @@ int status_load(struct status *status, const char *path, struct arena *arena, st
     status->persistent = persistent;
     status->incoming = incoming;
     status->reset_on_shutdown = reset;
+    status->monitor = arena_strdup(arena, json_string_value(json_object_get(json, "monitor")));
     status->cgroup = arena_strdup(arena, json_string_value(json_object_get(json, "cgroup")));
     status->xml = arena_strdup(arena, xml);
     return 0;

@@ -12,7 +12,7 @@ struct status {
     int id, state, reason, outgoing;
     bool persistent, incoming, reset_on_shutdown;
     uint64_t balloon_kib;
-    const char *cgroup, *xml; /* in the arena */
+    const char *monitor, *cgroup, *xml; /* in the arena */
 };
 
 char *status_path(const struct domain *domain, struct arena *arena);

@@ -80,7 +80,8 @@ void domain_exited(void *owner)
     agent_free(steal(domain->agent));
     consoles_close(domain);
     status_remove(domain);
-    unlink(domain_monitor_path(domain, arena));
+    unlink(domain->monitor_path);
+    free(steal(domain->monitor_path));
     remove_lib(domain, arena);
     if (domain->cgroup)
         fiber_start("cgroup", remove_cgroup, steal(domain->cgroup));
