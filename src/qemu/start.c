@@ -126,11 +126,12 @@ static int refuse_living(void *owner, const char *name, struct error *err)
     if (fd < 0)
         return 0;
     return error_set(err, ERR_OPERATION_INVALID,
-                     "a QEMU of an earlier daemon still runs this guest (its monitor is '%s'); end that QEMU first", path);
+                     "a QEMU of an earlier daemon still runs this guest (its monitor is '%s'); end that QEMU first",
+                     path);
 }
 
-/* A QEMU that an earlier daemon started and that could not be found again still has its monitor open. A second one would
- * write to the same disks. */
+/* A QEMU that an earlier daemon started and that could not be found again still has its monitor open. A second one
+ * would write to the same disks. */
 static int refuse_second(struct domain *domain, struct error *err)
 {
     return directory_list(domain->driver->run_dir, refuse_living, domain, err);

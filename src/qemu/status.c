@@ -27,8 +27,8 @@ void status_save(struct domain *domain)
         "{s:i, s:i, s:I, s:i, s:i, s:i, s:b, s:I, s:s*, s:s, s:b, s:b, s:i, s:s}", "version", STATUS_VERSION, "pid",
         (int)pid, "start-time", (json_int_t)process_start_time(pid), "id", domain->object.id, "state", domain->state,
         "reason", domain->reason, "persistent", domain->object.persistent, "balloon-kib",
-        (json_int_t)domain->balloon_kib, "cgroup", domain->cgroup, "monitor", domain->monitor_path, "incoming", domain->incoming, "reset-on-shutdown",
-        domain->reset_on_shutdown, "outgoing", domain->outgoing, "xml", xml);
+        (json_int_t)domain->balloon_kib, "cgroup", domain->cgroup, "monitor", domain->monitor_path, "incoming",
+        domain->incoming, "reset-on-shutdown", domain->reset_on_shutdown, "outgoing", domain->outgoing, "xml", xml);
     scoped_free char *text = status ? json_dumps(status, JSON_INDENT(1)) : NULL;
     struct error err = {0};
     if (!text)
