@@ -32,6 +32,8 @@ static inline struct driver *call_driver(const struct call *call)
 struct domain *call_domain(const struct call *call, const struct wire_domain *handle, struct error *err);
 /* The same, and it must be active. */
 struct domain *call_active_domain(const struct call *call, const struct wire_domain *handle, struct error *err);
+/* The definition that DOMAIN_AFFECT_* mean to a question; both at once is ERR_INVALID_ARG. Not a reference. */
+const struct domain_def *call_def(struct domain *domain, unsigned flags, struct error *err);
 /* Who asks, for messages; in the call's arena. */
 const char *call_client(const struct call *call);
 /* ERR_INVALID_ARG naming the first bit that the call does not know. */

@@ -45,16 +45,6 @@ int handle_domain_set_memory_stats_period(struct call *call, const struct domain
 
 /* -- limits of the definition -------------------------------------------------------------------------------------- */
 
-/* The definition that the flags mean. */
-static const struct domain_def *meant_def(struct domain *domain, unsigned flags, struct error *err)
-{
-    if ((flags & AFFECT) == AFFECT)
-        return error_null(err, ERR_INVALID_ARG, "--live and --config exclude each other when values are asked for");
-    if (flags & DOMAIN_AFFECT_LIVE && domain_require_active(domain, err) < 0)
-        return NULL;
-    return flags & DOMAIN_AFFECT_CONFIG ? object_config(&domain->object, err) : domain_def(domain, err);
-}
-
 static uint64_t limit(uint64_t kib)
 {
     return kib ? kib : DOMAIN_MEMORY_PARAM_UNLIMITED;
@@ -66,7 +56,7 @@ int handle_domain_get_memory_parameters(struct call *call, const struct domain_g
     if (call_flags(call, args->flags, AFFECT | TYPED_PARAM_STRING_OKAY, err) < 0)
         return -1;
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? meant_def(domain, args->flags, err) : NULL;
+    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
     if (!def)
         return -1;
     static const struct memtune none = {0};
@@ -86,7 +76,7 @@ int handle_domain_get_numa_parameters(struct call *call, const struct domain_get
     if (call_flags(call, args->flags, AFFECT | TYPED_PARAM_STRING_OKAY, err) < 0)
         return -1;
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? meant_def(domain, args->flags, err) : NULL;
+    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
     if (!def)
         return -1;
     const struct numatune *tune = def->numatune;
@@ -128,7 +118,7 @@ int handle_domain_get_blkio_parameters(struct call *call, const struct domain_ge
     if (call_flags(call, args->flags, AFFECT | TYPED_PARAM_STRING_OKAY, err) < 0)
         return -1;
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? meant_def(domain, args->flags, err) : NULL;
+    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
     if (!def)
         return -1;
     struct params params;
@@ -176,7 +166,7 @@ static int scheduler(struct call *call, const struct wire_domain *handle, int32_
     if (call_flags(call, flags, AFFECT | TYPED_PARAM_STRING_OKAY, err) < 0)
         return -1;
     scoped_domain struct domain *domain = call_domain(call, handle, err);
-    const struct domain_def *def = domain ? meant_def(domain, flags, err) : NULL;
+    const struct domain_def *def = domain ? call_def(domain, flags, err) : NULL;
     if (!def)
         return -1;
     static const struct cputune none = {0};

@@ -61,16 +61,6 @@ int handle_domain_get_vcpus(struct call *call, const struct domain_get_vcpus_arg
     return 0;
 }
 
-/* The definition that the flags mean. */
-static const struct domain_def *meant_def(struct domain *domain, unsigned flags, struct error *err)
-{
-    if ((flags & AFFECT) == AFFECT)
-        return error_null(err, ERR_INVALID_ARG, "--live and --config exclude each other when values are asked for");
-    if (flags & DOMAIN_AFFECT_LIVE && domain_require_active(domain, err) < 0)
-        return NULL;
-    return flags & DOMAIN_AFFECT_CONFIG ? object_config(&domain->object, err) : domain_def(domain, err);
-}
-
 /* The guest's own count of the CPUs that are online in it. */
 static int guest_vcpus(struct domain *domain, unsigned flags, int32_t *number, struct error *err)
 {
@@ -92,7 +82,7 @@ int handle_domain_get_vcpus_flags(struct call *call, const struct domain_get_vcp
     if (call_flags(call, args->flags, AFFECT | DOMAIN_VCPU_MAXIMUM | DOMAIN_VCPU_GUEST, err) < 0)
         return -1;
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? meant_def(domain, args->flags, err) : NULL;
+    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
     if (!def)
         return -1;
     if (args->flags & DOMAIN_VCPU_GUEST)
@@ -135,7 +125,7 @@ int handle_domain_get_vcpu_pin_info(struct call *call, const struct domain_get_v
     if (call_flags(call, args->flags, AFFECT, err) < 0)
         return -1;
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? meant_def(domain, args->flags, err) : NULL;
+    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
     uint8_t *maps = def ? new_maps(call, args->ncpumaps, args->maplen, err) : NULL;
     if (!maps)
         return -1;
@@ -157,7 +147,7 @@ int handle_domain_get_emulator_pin_info(struct call *call, const struct domain_g
     if (call_flags(call, args->flags, AFFECT, err) < 0)
         return -1;
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? meant_def(domain, args->flags, err) : NULL;
+    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
     uint8_t *maps = def ? new_maps(call, 1, args->maplen, err) : NULL;
     if (!maps)
         return -1;
@@ -216,7 +206,7 @@ int handle_domain_get_iothread_info(struct call *call, const struct domain_get_i
     if (call_flags(call, args->flags, AFFECT, err) < 0)
         return -1;
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? meant_def(domain, args->flags, err) : NULL;
+    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
     if (!def)
         return -1;
     uint32_t count = def->iothread_ids.count > def->iothreads ? def->iothread_ids.count : def->iothreads;
