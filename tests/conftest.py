@@ -13,7 +13,8 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 import libvirt  # noqa: E402
 from helpers import guest  # noqa: E402
-from helpers.host import Host, free_port, kill_guests  # noqa: E402
+from helpers.daemon import free_port  # noqa: E402
+from helpers.host import Host, kill_guests  # noqa: E402
 from helpers.peer import Peer  # noqa: E402
 
 ON_PEER = os.environ.get("GODWIT_TEST_PEER") == "1"

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The serial console: through a stream in Python, and through virsh on a terminal of its own."""
-import os
-import pty
-import select
 import subprocess
 import time
 
@@ -10,31 +7,14 @@ import libvirt
 import pytest
 
 from helpers.guest import domain_xml
+from helpers.terminal import Terminal
 
 
-class Terminal:
-    """virsh console as a person runs it: on a pseudo-terminal."""
+class Console(Terminal):
+    """virsh console; closing leaves it as a person does."""
 
     def __init__(self, host, *words):
-        self.master, slave = pty.openpty()
-        self.process = subprocess.Popen(["virsh", "-c", host.uri, "console", *words], stdin=slave, stdout=slave, stderr=slave,
-                                        start_new_session=True)
-        os.close(slave)
-        self.text = ""
-
-    def type(self, text):
-        os.write(self.master, text.encode())
-
-    def wait_for(self, words, timeout=20):
-        deadline = time.monotonic() + timeout
-        while words not in self.text:
-            left = deadline - time.monotonic()
-            assert left > 0, f"'{words}' did not appear in: {self.text[-800:]}"
-            if select.select([self.master], [], [], left)[0]:
-                try:
-                    self.text += os.read(self.master, 4096).decode(errors="replace")
-                except OSError:
-                    assert words in self.text, f"virsh ended before '{words}': {self.text[-800:]}"
+        super().__init__("virsh", "-c", host.uri, "console", *words)
 
     def close(self):
         if self.process.poll() is None:
@@ -42,8 +22,8 @@ class Terminal:
             try:
                 self.process.wait(5)
             except subprocess.TimeoutExpired:
-                self.process.kill()
-        os.close(self.master)
+                pass
+        super().close()
 
 
 @pytest.fixture
@@ -54,22 +34,22 @@ def talker(host, connection):
 
 
 def test_virsh_console_echo_busy_and_force(host, talker):
-    first = Terminal(host, "talker")
+    first = Console(host, "talker")
     first.wait_for("Connected to domain")
     first.wait_for("HB ", timeout=60)
     first.type("good evening\r")
     first.wait_for("ECHO good evening")
-    second = Terminal(host, "talker", "--safe")
+    second = Console(host, "talker", "--safe")
     second.wait_for("error:")
     assert second.process.wait(10) != 0
-    third = Terminal(host, "talker", "--force")
+    third = Console(host, "talker", "--force")
     third.wait_for("HB ")       # by then it has made its terminal raw, which drops what was typed before
     third.type("taken over\r")
     third.wait_for("ECHO taken over")
     first.process.wait(10)      # its stream was taken away
     third.type("\x1d")          # ^] leaves
     assert third.process.wait(10) == 0
-    again = Terminal(host, "talker", "--devname", "serial0", "--safe")
+    again = Console(host, "talker", "--devname", "serial0", "--safe")
     again.wait_for("HB ")
     for terminal in (first, second, third, again):
         terminal.close()
@@ -104,7 +84,7 @@ def test_no_console_and_wrong_device(connection, talker):
 
 
 def test_end_of_guest_ends_the_console(host, talker):
-    terminal = Terminal(host, "talker")
+    terminal = Console(host, "talker")
     terminal.wait_for("Connected to domain")
     talker.destroy()
     terminal.process.wait(10)

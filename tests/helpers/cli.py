@@ -2,11 +2,9 @@
 """godwit, the program, as a script and as a person run it."""
 import json
 import os
-import pty
-import select
 import subprocess
-import time
 
+from helpers import terminal
 from helpers.host import BUILD
 
 GODWIT = f"{BUILD}/godwit"
@@ -42,35 +40,8 @@ def godwit(*words, uri=None, ok=True, stdin="", env=None, timeout=60):
     return answer
 
 
-class Terminal:
+class Terminal(terminal.Terminal):
     """godwit on a pseudo-terminal."""
 
     def __init__(self, *words, uri=None, env=None):
-        self.master, slave = pty.openpty()
-        command = [GODWIT, *(["-c", uri] if uri else []), *words]
-        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-                                        env=dict(os.environ, TERM="xterm", LC_ALL="C.UTF-8", **(env or {})))
-        os.close(slave)
-        self.text = ""
-
-    def type(self, text):
-        os.write(self.master, text.encode())
-
-    def wait_for(self, words, timeout=20):
-        """Waits until the words appear after what was waited for before."""
-        deadline = time.monotonic() + timeout
-        while words not in self.text:
-            left = deadline - time.monotonic()
-            assert left > 0, f"'{words}' did not appear in: {self.text[-800:]}"
-            if select.select([self.master], [], [], left)[0]:
-                try:
-                    self.text += os.read(self.master, 4096).decode(errors="replace")
-                except OSError:
-                    assert words in self.text, f"godwit ended before '{words}': {self.text[-800:]}"
-        self.text = self.text[self.text.index(words) + len(words):]
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        os.close(self.master)
+        super().__init__(GODWIT, *(["-c", uri] if uri else []), *words, env=env)

@@ -15,8 +15,8 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-import uuid as uuids
+
+from helpers.daemon import Daemon
 
 PACKAGES = ["libvirt-daemon", "libvirt-daemon-driver-qemu", "dmidecode"]
 DAEMON = "/usr/sbin/libvirtd"
@@ -76,27 +76,8 @@ def reap_orphans():
     threading.Thread(target=reap, daemon=True).start()
 
 
-class Peer:
-    """One libvirtd. start() returns when it accepts connections; stop() ends it and the guests it left running."""
-
-    def __init__(self, root, hostname="peer", uuid=None, tcp_port=None, migration_ports=(49152, 49215)):
-        self.root = os.path.abspath(root)
-        self.hostname = hostname
-        self.uuid = uuid or str(uuids.uuid5(uuids.NAMESPACE_DNS, hostname))
-        self.tcp_port = tcp_port
-        self.migration_ports = migration_ports
-        self.socket = f"{self.root}/run/libvirt/libvirt-sock"
-        self.socket_ro = f"{self.root}/run/libvirt/libvirt-sock-ro"
-        self.uri = f"qemu+unix:///system?socket={self.socket}"
-        self.uri_ro = f"qemu+unix:///system?socket={self.socket_ro}"
-        self.tcp_uri = f"qemu+tcp://127.0.0.1:{tcp_port}/system" if tcp_port else None
-        self.log_dir = f"{self.root}/log"
-        self.stderr_path = f"{self.root}/stderr"
-        self.process = None
-
-    @property
-    def pid(self):
-        return self.process.pid if self.process else None
+class Peer(Daemon):
+    """One libvirtd. stop() ends the guests that it left running, too."""
 
     def _configure(self):
         for name in MOUNTS:
@@ -118,9 +99,7 @@ class Peer:
                 for key, value in values.items():
                     out.write(f'{key} = "{value}"\n' if isinstance(value, str) else f"{key} = {value}\n")
 
-    def start(self, timeout=30):
-        install()
-        reap_orphans()
+    def command(self):
         self._configure()
         script = ["set -e", f"hostname {shlex.quote(self.hostname)}"]
         for name, target in MOUNTS.items():
@@ -128,25 +107,12 @@ class Peer:
             script.append(f"mount --bind {shlex.quote(f'{self.root}/{name}')} {target}")
         script.append(f"mount --bind {shlex.quote(self.root)}/hosts /etc/hosts")
         script.append(f"exec {DAEMON}" + (" --listen" if self.tcp_port else ""))
-        with open(self.stderr_path, "a") as log:
-            self.process = subprocess.Popen(["unshare", "--mount", "--uts", "--propagation", "private", "sh", "-c",
-                                             "\n".join(script)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self.wait_ready(timeout)
-        return self
+        return ["unshare", "--mount", "--uts", "--propagation", "private", "sh", "-c", "\n".join(script)]
 
-    def wait_ready(self, timeout=30):
-        deadline = time.monotonic() + timeout
-        while True:
-            with socket.socket(socket.AF_UNIX) as probe:
-                try:
-                    probe.connect(self.socket)
-                    return
-                except OSError:
-                    pass
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                with open(self.stderr_path) as log:
-                    raise RuntimeError(f"peer '{self.hostname}' did not come up:\n{log.read()[-3000:]}")
-            time.sleep(0.002)
+    def start(self, timeout=30):
+        install()
+        reap_orphans()
+        return super().start(timeout)
 
     def guest_pids(self):
         """Pids of the QEMU processes that this daemon started."""
@@ -164,23 +130,7 @@ class Peer:
                     pass
         return found
 
-    def kill(self, sign=signal.SIGKILL):
-        """Ends the daemon alone; guests go on."""
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(sign)
-        if self.process:
-            self.process.wait()
-        self.process = None
-
     def stop(self):
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-        if self.process:
-            self.process.wait()
+        self.terminate(10)
         for pid in self.guest_pids():
             os.kill(pid, signal.SIGKILL)
-        self.process = None
