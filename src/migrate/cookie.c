@@ -5,7 +5,7 @@
 
 #include "model/xml.h"
 
-#define CAPABILITIES_MAX 128
+enum { CAPABILITIES_MAX = 128, DISKS_MAX = 1024 };
 
 static xmlNode *child_named(const xmlNode *parent, const char *name)
 {
@@ -93,6 +93,38 @@ static int read_capabilities(struct migrate_cookie *cookie, const xmlNode *node,
     return 0;
 }
 
+static int read_disk(struct cookie_disk *disk, const xmlNode *node, struct arena *arena, struct error *err)
+{
+    const char *capacity = attribute(node, "capacity", arena);
+    disk->target = attribute(node, "target", arena);
+    disk->backing = attribute(node, "backing", arena);
+    disk->backing_format = attribute(node, "backing-format", arena);
+    if (!disk->target || (capacity && parse_u64(capacity, 10, &disk->capacity) < 0))
+        return error_set(err, ERR_INTERNAL_ERROR, "migration cookie: <nbd><disk> has %s",
+                         disk->target ? "a capacity that is no number" : "no target");
+    return 0;
+}
+
+static int read_nbd(struct migrate_cookie *cookie, const xmlNode *node, struct arena *arena, struct error *err)
+{
+    const char *text = attribute(node, "port", arena);
+    uint32_t port = 0;
+    if (text && (parse_u32(text, 10, &port) < 0 || port > UINT16_MAX))
+        return error_set(err, ERR_INTERNAL_ERROR, "migration cookie: <nbd port='%s'> is no port", text);
+    cookie->has_nbd = true;
+    cookie->nbd_port = (uint16_t)port;
+    for (xmlNode *child = node->children; child; child = child->next)
+        cookie->disk_count += child->type == XML_ELEMENT_NODE && strcmp((const char *)child->name, "disk") == 0;
+    if (cookie->disk_count > DISKS_MAX)
+        return error_set(err, ERR_INTERNAL_ERROR, "migration cookie: <nbd> has more than %d disks", DISKS_MAX);
+    struct cookie_disk *next = cookie->disks = arena_new_array(arena, cookie->disk_count, struct cookie_disk);
+    for (xmlNode *child = node->children; child; child = child->next)
+        if (child->type == XML_ELEMENT_NODE && strcmp((const char *)child->name, "disk") == 0 &&
+            read_disk(next++, child, arena, err) < 0)
+            return -1;
+    return 0;
+}
+
 static void read_statistics(struct migrate_cookie *cookie, const xmlNode *node, struct arena *arena)
 {
     cookie->has_statistics = true;
@@ -125,8 +157,10 @@ static int read_root(struct migrate_cookie *cookie, const xmlNode *root, struct 
         read_uuid(root, "hostuuid", cookie->host_uuid, arena, err) < 0 || check_features(root, arena, err) < 0)
         return -1;
     xmlNode *capabilities = child_named(root, "capabilities"), *statistics = child_named(root, "statistics");
-    xmlNode *domain = child_named(root, "domain");
+    xmlNode *domain = child_named(root, "domain"), *nbd = child_named(root, "nbd");
     if (capabilities && read_capabilities(cookie, capabilities, arena, err) < 0)
+        return -1;
+    if (nbd && read_nbd(cookie, nbd, arena, err) < 0)
         return -1;
     if (statistics)
         read_statistics(cookie, statistics, arena);
@@ -165,6 +199,33 @@ static void write_uuid(struct text *out, const char *name, const unsigned char u
     write_element(out, name, string);
 }
 
+static void write_attribute(struct text *out, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    text_printf(out, " %s='", name);
+    xml_escape(out, value);
+    text_append(out, "'");
+}
+
+static void write_nbd(struct text *out, const struct migrate_cookie *cookie)
+{
+    text_append(out, "  <nbd");
+    if (cookie->nbd_port)
+        text_printf(out, " port='%u'", cookie->nbd_port);
+    text_append(out, ">\n");
+    for (uint32_t i = 0; i < cookie->disk_count; i++) {
+        const struct cookie_disk *disk = &cookie->disks[i];
+        text_append(out, "    <disk");
+        write_attribute(out, "target", disk->target);
+        text_printf(out, " capacity='%llu'", (unsigned long long)disk->capacity);
+        write_attribute(out, "backing", disk->backing);
+        write_attribute(out, "backing-format", disk->backing_format);
+        text_append(out, "/>\n");
+    }
+    text_append(out, "  </nbd>\n");
+}
+
 struct migrate_blob migrate_cookie_write(const struct migrate_cookie *cookie, struct arena *arena)
 {
     scoped_text struct text out = {0};
@@ -175,6 +236,8 @@ struct migrate_blob migrate_cookie_write(const struct migrate_cookie *cookie, st
     write_uuid(&out, "hostuuid", cookie->host_uuid);
     if (cookie->persistent_xml)
         text_append(&out, cookie->persistent_xml);
+    if (cookie->has_nbd)
+        write_nbd(&out, cookie);
     if (cookie->has_statistics) {
         text_printf(&out, "  <statistics>\n    <started>%llu</started>\n    <stopped>%llu</stopped>\n"
                           "    <sent>%llu</sent>\n",

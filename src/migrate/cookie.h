@@ -9,6 +9,14 @@
 #include "base/text.h"
 #include "migrate/job_info.h"
 
+/* A disk that is copied. The image below it is told by us only. */
+struct cookie_disk {
+    const char *target;  /* "vda" */
+    uint64_t capacity;   /* bytes that the guest sees; 0 = not told */
+    const char *backing; /* what its image lies over on the source; NULL = nothing */
+    const char *backing_format;
+};
+
 /* What one end tells the other between two phases: a <qemu-migration> document, carried by the client without looking
  * at it. The elements are libvirt's, so that either end may be a libvirtd; what we do not know is skipped, and features
  * that the other end calls mandatory are refused. */
@@ -21,6 +29,10 @@ struct migrate_cookie {
     const char **capabilities; /* QEMU's migration capabilities there */
     uint32_t capability_count;
     const char *persistent_xml; /* what to store on the destination; NULL = none */
+    bool has_nbd;      /* disks are copied */
+    uint16_t nbd_port; /* where the destination takes them; 0 = not told */
+    struct cookie_disk *disks;
+    uint32_t disk_count;
     bool has_statistics;
     struct job_info info;
     /* Since 1970, by the sender's clock: of the migration, the CPUs' stop, the cookie; 0 = not yet. */

@@ -94,6 +94,12 @@ struct migrate_cookie migration_cookie(const struct migration *migration, const 
 /* What QEMU of the running domain can do; waits when it was not asked yet. */
 const struct qemu_caps *migration_caps(const struct domain *domain, struct error *err);
 
+/* -- channel.c ----------------------------------------------------------------------------------------------------- */
+
+/* Connects to the destination's QEMU at tcp:HOST:PORT. Returns what `migrate` takes as its URI. Waits. ERR_INVALID_ARG
+ * for another URI, ERR_SYSTEM_ERROR when nobody listens there. */
+const char *migration_connect(struct migration *migration, const char *uri, struct arena *arena, struct error *err);
+
 /* -- follow.c ------------------------------------------------------------------------------------------------------ */
 
 /* After `migrate`: waits until all is on the other side (0) or it failed (-1, with QEMU's reason). Waits. */

@@ -20,8 +20,8 @@ static const struct {
     {MIGRATE_PERSIST_DEST, "--persistent", false},
     {MIGRATE_UNDEFINE_SOURCE, "--undefinesource", false},
     {MIGRATE_PAUSED, "--suspend", false},
-    {MIGRATE_NON_SHARED_DISK, "--copy-storage-all", true},
-    {MIGRATE_NON_SHARED_INC, "--copy-storage-inc", true},
+    {MIGRATE_NON_SHARED_DISK, "--copy-storage-all", false},
+    {MIGRATE_NON_SHARED_INC, "--copy-storage-inc", false},
     {MIGRATE_CHANGE_PROTECTION, "--change-protection", false},
     {MIGRATE_UNSAFE, "--unsafe", false},
     {MIGRATE_OFFLINE, "--offline", true},
@@ -32,12 +32,12 @@ static const struct {
     {MIGRATE_POSTCOPY, "--postcopy", true},
     {MIGRATE_TLS, "--tls", true},
     {MIGRATE_PARALLEL, "--parallel", false},
-    {MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES, "--copy-storage-synchronous-writes", true},
+    {MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES, "--copy-storage-synchronous-writes", false},
     {MIGRATE_POSTCOPY_RESUME, "--postcopy-resume", true},
     {MIGRATE_ZEROCOPY, "--zerocopy", true},
 };
 
-enum row_kind { ROW_STRING, ROW_U32, ROW_U64, ROW_METHOD, ROW_REFUSED };
+enum row_kind { ROW_STRING, ROW_DISKS, ROW_U32, ROW_U64, ROW_METHOD, ROW_REFUSED };
 
 /* Bounds are what QEMU takes: a percentage below 100, 255 channels, bandwidth and cache in 63 bits of bytes. */
 static const struct row {
@@ -65,10 +65,11 @@ static const struct row {
      FIELD(throttle_increment), 99, MIGRATE_AUTO_CONVERGE},
     {MIGRATE_PARAM_PARALLEL_CONNECTIONS, "--parallel-connections", TYPED_PARAM_INT, ROW_U32, FIELD(connections), 255,
      MIGRATE_PARALLEL},
+    {MIGRATE_PARAM_MIGRATE_DISKS, "--migrate-disks", TYPED_PARAM_STRING, ROW_DISKS, 0, 0, MIGRATE_COPY_STORAGE},
+    {MIGRATE_PARAM_DISKS_PORT, "--disks-port", TYPED_PARAM_INT, ROW_U32, FIELD(disks_port), UINT16_MAX,
+     MIGRATE_COPY_STORAGE},
+    {MIGRATE_PARAM_DISKS_URI, "--disks-uri", TYPED_PARAM_STRING, ROW_STRING, FIELD(disks_uri), 0, MIGRATE_COPY_STORAGE},
     {MIGRATE_PARAM_GRAPHICS_URI, "--graphicsuri", TYPED_PARAM_STRING, ROW_REFUSED, 0, 0, 0},
-    {MIGRATE_PARAM_MIGRATE_DISKS, "--migrate-disks", TYPED_PARAM_STRING, ROW_REFUSED, 0, 0, 0},
-    {MIGRATE_PARAM_DISKS_PORT, "--disks-port", TYPED_PARAM_INT, ROW_REFUSED, 0, 0, 0},
-    {MIGRATE_PARAM_DISKS_URI, "--disks-uri", TYPED_PARAM_STRING, ROW_REFUSED, 0, 0, 0},
     {MIGRATE_PARAM_COMPRESSION_MT_LEVEL, "--comp-mt-level", TYPED_PARAM_INT, ROW_REFUSED, 0, 0, 0},
     {MIGRATE_PARAM_COMPRESSION_MT_THREADS, "--comp-mt-threads", TYPED_PARAM_INT, ROW_REFUSED, 0, 0, 0},
     {MIGRATE_PARAM_COMPRESSION_MT_DTHREADS, "--comp-mt-dthreads", TYPED_PARAM_INT, ROW_REFUSED, 0, 0, 0},
@@ -101,6 +102,11 @@ int migrate_options_check(const struct migrate_options *options, uint64_t flags,
 {
     if (check_flags(flags, err) < 0)
         return -1;
+    if ((flags & MIGRATE_COPY_STORAGE) == MIGRATE_COPY_STORAGE)
+        return error_set(err, ERR_INVALID_ARG, "--copy-storage-all and --copy-storage-inc exclude each other");
+    if (flags & MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES && !(flags & MIGRATE_COPY_STORAGE))
+        return error_set(err, ERR_INVALID_ARG,
+                         "--copy-storage-synchronous-writes needs --copy-storage-all or --copy-storage-inc");
     if (options->bandwidth_mib > INT64_MAX >> 20)
         return error_set(err, ERR_INVALID_ARG, "migration bandwidth %llu MiB/s is too large (at most %lld)",
                          (unsigned long long)options->bandwidth_mib, (long long)(INT64_MAX >> 20));
@@ -117,6 +123,24 @@ static int check_method(const struct wire_typed_param *item, struct error *err)
                      item->value.s);
 }
 
+/* The first of them. */
+static const char *flag_option(uint32_t flags)
+{
+    for (size_t i = 0; i < COUNT(flag_rows); i++)
+        if (flags & flag_rows[i].bit)
+            return flag_rows[i].option;
+    return "";
+}
+
+static void add_disk(struct migrate_options *options, const char *target, struct arena *arena)
+{
+    const char **longer = arena_new_array(arena, options->disk_count + 1, const char *);
+    for (uint32_t i = 0; i < options->disk_count; i++)
+        longer[i] = options->disks[i];
+    longer[options->disk_count++] = arena_strdup(arena, target);
+    options->disks = longer;
+}
+
 static int read_row(struct migrate_options *options, const struct row *row, const struct wire_typed_param *item,
                     struct arena *arena, struct error *err)
 {
@@ -124,9 +148,7 @@ static int read_row(struct migrate_options *options, const struct row *row, cons
     uint64_t number = 0;
     if (row->needs && !(options->flags & row->needs))
         return error_set(err, ERR_INVALID_ARG, "%s needs the flag of its feature (%s)", row->option,
-                         row->needs == MIGRATE_PARALLEL        ? "--parallel"
-                         : row->needs == MIGRATE_AUTO_CONVERGE ? "--auto-converge"
-                                                               : "--compressed");
+                         flag_option(row->needs));
     switch (row->kind) {
     case ROW_REFUSED:
         return refuse(row->option, err);
@@ -134,6 +156,9 @@ static int read_row(struct migrate_options *options, const struct row *row, cons
         return check_method(item, err);
     case ROW_STRING:
         *(const char **)field = arena_strdup(arena, item->value.s);
+        return 0;
+    case ROW_DISKS:
+        add_disk(options, item->value.s, arena);
         return 0;
     case ROW_U32:
     case ROW_U64:
@@ -156,7 +181,7 @@ int migrate_options_read(struct migrate_options *options, const struct wire_type
 {
     struct param_rule rules[COUNT(rows) + 1] = {0};
     for (size_t i = 0; i < COUNT(rows); i++)
-        rules[i] = (struct param_rule){rows[i].name, rows[i].type, rows[i].kind == ROW_METHOD};
+        rules[i] = (struct param_rule){rows[i].name, rows[i].type, rows[i].kind == ROW_METHOD || rows[i].kind == ROW_DISKS};
     *options = (struct migrate_options){.flags = (uint32_t)flags};
     if (params_check(items, count, rules, err) < 0)
         return -1;
@@ -176,6 +201,9 @@ struct migrate_options migrate_options_copy(const struct migrate_options *option
             const char **field = (const char **)((char *)&copy + rows[i].offset);
             *field = arena_strdup(arena, *field);
         }
+    copy.disk_count = 0;
+    for (uint32_t i = 0; i < options->disk_count; i++)
+        add_disk(&copy, options->disks[i], arena);
     return copy;
 }
 
@@ -186,6 +214,10 @@ void migrate_options_write(const struct migrate_options *options, struct params 
         switch (rows[i].kind) {
         case ROW_STRING:
             params_add_string(params, rows[i].name, *(const char *const *)field);
+            break;
+        case ROW_DISKS:
+            for (uint32_t disk = 0; disk < options->disk_count; disk++)
+                params_add_string(params, rows[i].name, options->disks[disk]);
             break;
         case ROW_U32:
             if (*(const uint32_t *)field)

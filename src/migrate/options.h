@@ -8,6 +8,9 @@
 #include "base/error.h"
 #include "rpc/params.h"
 
+/* Either kind of copy of what is not shared. */
+#define MIGRATE_COPY_STORAGE ((uint32_t)(MIGRATE_NON_SHARED_DISK | MIGRATE_NON_SHARED_INC))
+
 /* What the caller of a migration asks for. The same for each phase; strings live in the arena of who made it. */
 struct migrate_options {
     uint32_t flags;              /* MIGRATE_* */
@@ -20,6 +23,10 @@ struct migrate_options {
     uint64_t xbzrle_cache;       /* bytes; 0 = QEMU's default */
     uint32_t throttle_initial, throttle_increment; /* percent; 0 = QEMU's default */
     uint32_t connections;        /* of a parallel migration; 0 = QEMU's default */
+    const char **disks;          /* targets ("vda") of the disks to copy; none = all that can be */
+    uint32_t disk_count;
+    uint32_t disks_port;         /* where the destination takes them; 0 = one of its range */
+    const char *disks_uri;       /* tcp://HOST[:PORT] or unix:///PATH for the same; NULL = as the guest's memory */
 };
 
 /* Reads and checks typed parameters and flags; what this daemon cannot do is refused by its name as virsh spells it

@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "qemu/status.h"
-#include "rpc/uri.h"
 #include "wire_types.h"
 
 /* The source's phases: begin, perform, confirm. */
@@ -151,22 +150,6 @@ char *migration_begin(struct domain *domain, const struct migrate_options *optio
 
 /* -- perform ------------------------------------------------------------------------------------------------------- */
 
-/* tcp:HOST:PORT as libvirt writes it, or tcp://HOST:PORT; to QEMU's spelling, which is the first. */
-static const char *qemu_uri(const char *uri, struct arena *arena, struct error *err)
-{
-    const char *rest = uri ? string_after(uri, "tcp:") : NULL;
-    if (!rest)
-        return error_null(err, ERR_INVALID_ARG, "migration URI '%s' must be tcp:HOST:PORT", uri ? uri : "");
-    const char *full = string_starts(rest, "//") ? uri : arena_printf(arena, "tcp://%s", rest);
-    const struct uri *parsed = uri_parse(arena, full, err);
-    if (!parsed)
-        return NULL;
-    if (!parsed->host || !parsed->port)
-        return error_null(err, ERR_INVALID_ARG, "migration URI '%s' must be tcp:HOST:PORT", uri);
-    bool v6 = strchr(parsed->host, ':');
-    return arena_printf(arena, v6 ? "tcp:[%s]:%u" : "tcp:%s:%u", parsed->host, parsed->port);
-}
-
 /* Without --live the guest stands still from the beginning. */
 static int suspend(struct domain *domain, struct error *err)
 {
@@ -190,12 +173,11 @@ static int transfer(struct migration *migration, const char *uri, const struct m
                     struct arena *arena, struct error *err)
 {
     struct domain *domain = migration->domain;
-    const char *target = qemu_uri(uri, arena, err);
-    if (!target || check_remote(migration, remote, err) < 0 ||
-        migration_configure(migration, true, remote, err) < 0)
+    if (check_remote(migration, remote, err) < 0 || migration_configure(migration, true, remote, err) < 0)
         return -1;
     set_outgoing(domain, OUTGOING_PERFORMING);
-    if (!(migration->options.flags & MIGRATE_LIVE) && suspend(domain, err) < 0)
+    const char *target = migration_connect(migration, uri, arena, err);
+    if (!target || (!(migration->options.flags & MIGRATE_LIVE) && suspend(domain, err) < 0))
         return -1;
     domain->migration_status[0] = '\0';
     domain->migration_pass = 0;

@@ -109,9 +109,9 @@ static void resolution_free(void *argument)
     free(resolution);
 }
 
-/* Each address gets an equal share of the time that is left, so that a dead first one leaves some for the others. */
-static int try_addresses(struct transport *transport, struct addrinfo *first, const char *host, unsigned port,
-                         deadline limit, struct error *err)
+/* Each address gets an equal share of the time that is left, so that a dead first one leaves some for the others.
+ * Returns the socket or -1. */
+static int try_addresses(struct addrinfo *first, const char *host, unsigned port, deadline limit, struct error *err)
 {
     size_t left = 0;
     for (struct addrinfo *address = first; address; address = address->ai_next)
@@ -126,8 +126,7 @@ static int try_addresses(struct transport *transport, struct addrinfo *first, co
         }
         if (result == 0) {
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-            transport->fd = steal_fd(&fd);
-            return 0;
+            return steal_fd(&fd);
         }
         if (result > 0)
             error_system(err, errno, "cannot connect to %s port %u", host, port);
@@ -139,27 +138,25 @@ static int try_addresses(struct transport *transport, struct addrinfo *first, co
     return -1;
 }
 
-static int open_tcp(struct transport *transport, const struct uri *uri, deadline limit, struct error *err)
+int transport_tcp(const char *host, uint16_t port, deadline limit, struct error *err)
 {
-    unsigned port = uri->port ? uri->port : TCP_PORT_DEFAULT;
     struct resolution *resolution = xcalloc(1, sizeof *resolution);
-    if (strlen(uri->host) >= sizeof resolution->host) {
+    if (strlen(host) >= sizeof resolution->host) {
         free(resolution);
-        return error_set(err, ERR_INVALID_ARG, "the host name '%.40s...' is too long", uri->host);
+        return error_set(err, ERR_INVALID_ARG, "the host name '%.40s...' is too long", host);
     }
-    strcpy(resolution->host, uri->host);
+    strcpy(resolution->host, host);
     snprintf(resolution->port, sizeof resolution->port, "%u", port);
     if (await_work(resolve, resolution_free, resolution, limit, err) < 0)
-        return error_wrap(err, "cannot look up the host '%s'", uri->host);
+        return error_wrap(err, "cannot look up the host '%s'", host);
     struct error local = {0};
-    int result = -1;
+    int fd = -1;
     if (resolution->result != 0)
-        error_set(err, ERR_SYSTEM_ERROR, "cannot look up the host '%s': %s", uri->host,
-                  gai_strerror(resolution->result));
-    else if ((result = try_addresses(transport, resolution->found, uri->host, port, limit, &local)) < 0)
+        error_set(err, ERR_SYSTEM_ERROR, "cannot look up the host '%s': %s", host, gai_strerror(resolution->result));
+    else if ((fd = try_addresses(resolution->found, host, port, limit, &local)) < 0)
         *err = local;
     resolution_free(resolution);
-    return result;
+    return fd;
 }
 
 /* For a POSIX shell: within single quotes nothing but a single quote is special. */
@@ -284,7 +281,9 @@ int transport_open(struct transport *transport, const struct uri *uri, bool read
     if (uri_connection_transport(uri, &kind, err) < 0)
         return -1;
     switch (kind) {
-    case URI_TRANSPORT_TCP: return open_tcp(transport, uri, limit, err);
+    case URI_TRANSPORT_TCP:
+        transport->fd = transport_tcp(uri->host, uri->port ? uri->port : TCP_PORT_DEFAULT, limit, err);
+        return transport->fd < 0 ? -1 : 0;
     case URI_TRANSPORT_SSH: return open_ssh(transport, uri, readonly, err);
     default: return open_unix(transport, uri, readonly, limit, err);
     }

@@ -28,6 +28,10 @@ struct transport {
 int transport_open(struct transport *transport, const struct uri *uri, bool readonly, deadline limit,
                    struct error *err);
 
+/* Waits. A connected, non-blocking socket without Nagle's delay, to the first address of the host that answers; the
+ * caller owns it. -1 with ERR_SYSTEM_ERROR (no such host, nobody listens) or ERR_OPERATION_TIMEOUT. */
+int transport_tcp(const char *host, uint16_t port, deadline limit, struct error *err);
+
 /* Waits (a moment, for the child's last words). Adds what ssh said on stderr to an error of the first call. Returns
  * -1. */
 int transport_explain(struct transport *transport, struct error *err);
