@@ -78,9 +78,8 @@ def make_host(scratch):
     """make_host(name, tcp=False, **options) starts a daemon; all end with the module, and must end clean."""
     made = []
 
-    def make(name="host-a", tcp=False, **options):
+    def make(name="host-a", tcp=False, kind=Peer if ON_PEER else Host, **options):
         first = next(_ports)
-        kind = Peer if ON_PEER else Host
         host = kind(f"{scratch}/{name}", hostname=name, tcp_port=free_port() if tcp else None,
                     migration_ports=(first, first + 63), **options)
         made.append(host)
@@ -125,13 +124,19 @@ def module_host(make_host):
     return make_host("host-a")
 
 
+def leave(*hosts):
+    """After a test: no domain is left, and no QEMU without one."""
+    for host in hosts:
+        clean(host)
+    left = kill_guests()
+    assert not left, f"QEMU processes outlived their domains: {left}"
+
+
 @pytest.fixture
 def host(module_host):
     """One daemon, shared by the module's tests, without domains at the start of each."""
     yield module_host
-    clean(module_host)
-    left = kill_guests()
-    assert not left, f"QEMU processes outlived their domains: {left}"
+    leave(module_host)
 
 
 @pytest.fixture(scope="module")
@@ -143,10 +148,19 @@ def module_hosts(make_host):
 def two_hosts(module_hosts):
     """Two daemons that can migrate to each other over TCP."""
     yield module_hosts
-    for one in module_hosts:
-        clean(one)
-    left = kill_guests()
-    assert not left, f"QEMU processes outlived their domains: {left}"
+    leave(*module_hosts)
+
+
+@pytest.fixture(scope="module")
+def module_mixed_hosts(make_host):
+    return make_host("host-a", tcp=True, kind=Peer), make_host("host-b", tcp=True)
+
+
+@pytest.fixture
+def mixed_hosts(module_mixed_hosts):
+    """Debian's libvirtd and godwitd."""
+    yield module_mixed_hosts
+    leave(*module_mixed_hosts)
 
 
 @pytest.fixture

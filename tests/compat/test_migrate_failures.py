@@ -11,7 +11,7 @@ import pytest
 
 from helpers import guest
 from helpers.tools import table, virsh, wait_until
-from test_migrate import PAUSED, ROUTE, RUNNING, SHUTOFF, Traveller
+from helpers.traveller import PAUSED, ROUTE, RUNNING, SHUTOFF, Traveller
 
 pytestmark = pytest.mark.godwit
 

@@ -41,19 +41,30 @@ class Daemon:
 
     def start(self, timeout=30):
         os.makedirs(self.root, exist_ok=True)
+        before = self.socket_identity()
         command = self.command()
         with open(self.stderr_path, "a") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self.wait_ready(timeout)
+        self.wait_ready(before, timeout)
         return self
 
-    def wait_ready(self, timeout=30):
+    def socket_identity(self):
+        try:
+            found = os.stat(self.socket)
+            return found.st_ino, found.st_ctime_ns
+        except OSError:
+            return None
+
+    def wait_ready(self, before=None, timeout=30):
+        """before: the socket of the daemon that was killed. It may still accept: a child that the daemon was just making holds
+        it until it runs its program."""
         deadline = time.monotonic() + timeout
         while True:
             with socket.socket(socket.AF_UNIX) as probe:
                 try:
                     probe.connect(self.socket)
-                    return
+                    if self.socket_identity() != before:
+                        return
                 except OSError:
                     pass
             if self.process.poll() is not None or time.monotonic() > deadline:

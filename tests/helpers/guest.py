@@ -36,6 +36,28 @@ def disk_image(path, mib=16):
     return path
 
 
+ROUNDED_KIB = 262144
+EXACT_EMULATOR = f"""#!/bin/bash
+words=()
+for word; do
+    [[ $last == -m && $word == {ROUNDED_KIB // 1024} ]] && word={MEMORY_KIB}k
+    last=$word
+    word=${{word//size={ROUNDED_KIB}k/size={MEMORY_KIB}k}}
+    words+=("${{word//\\"size\\":{ROUNDED_KIB << 10}/\\"size\\":{MEMORY_KIB << 10}}}")
+done
+exec {EMULATOR} "${{words[@]}}"
+"""
+
+
+def exact_emulator(path):
+    """libvirtd rounds memory up to whole MiB and so to the sizes with which QEMU loses writes. Makes a program that is QEMU,
+    but gives a guest of ROUNDED_KIB only MEMORY_KIB; returns its path."""
+    with open(path, "w") as file:
+        file.write(EXACT_EMULATOR)
+    os.chmod(path, 0o755)
+    return path
+
+
 def domain_xml(name, boot=True, memory_kib=MEMORY_KIB, vcpus=1, machine="pc", disk=None, serial="pty", nic=False, hb=100,
                dirty=0, area=64, disk_rate=0, devices="", extra="", uuid=None, virt_type="qemu", emulator=EMULATOR,
                acpi=True, attributes=""):
