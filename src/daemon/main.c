@@ -24,6 +24,7 @@ enum { LOCK_TRIES = 200 }; /* 10 ms apart */
 static const struct server_program programs[] = {
     {&program_remote, remote_handlers},
     {&program_qemu, qemu_handlers},
+    {&program_godwit, godwit_handlers},
     {0},
 };
 
