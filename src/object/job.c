@@ -8,6 +8,7 @@
 /* Which jobs may run inside which. */
 #define BIT(kind) (1u << (kind))
 static const unsigned admitted[JOB_KINDS] = {
+    [JOB_START] = BIT(JOB_DESTROY),
     [JOB_MODIFY] = BIT(JOB_DESTROY),
     [JOB_SUSPEND] = BIT(JOB_DESTROY),
     [JOB_MIGRATE_OUT] = BIT(JOB_DESTROY) | BIT(JOB_SUSPEND) | BIT(JOB_MODIFY),

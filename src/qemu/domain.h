@@ -7,6 +7,14 @@
 #include "qemu/driver.h"
 #include "qemu/qmp.h"
 
+/* A start under way, on the stack of its fiber. */
+struct starting {
+    struct process *process; /* its QEMU, until the domain owns that; NULL = not there yet */
+    bool destroyed;          /* somebody wants it to end */
+    bool exited;             /* QEMU has ended, with exit_status (waitpid's) */
+    int exit_status;
+};
+
 /* One guest. What clients ask is answered from this struct; QMP events keep it true. */
 struct domain {
     struct object object; /* name, UUID, id, definitions; first */
@@ -15,12 +23,15 @@ struct domain {
     int state, reason;    /* DOMAIN_RUNNING, DOMAIN_RUNNING_BOOTED, ... */
     struct condition changed; /* woken at each change of state */
 
+    struct starting *starting; /* NULL = none */
+
     /* While active. */
     struct process *process;
     struct qmp *qmp;
     bool config_changed;       /* the stored definition was changed since the start */
     uint64_t balloon_kib;      /* what the guest has now */
     char *monitor_path;        /* its QEMU's socket */
+    off_t log_start;           /* where this run's own words begin in QEMU's log */
     char *cgroup;              /* name of its group; NULL = none */
     uint64_t autodestroy;      /* id of the client whose end ends the guest; 0 = nobody's */
     /* Why the guest's CPUs or QEMU are about to stop, set by who causes it and taken by the event that tells of it:
@@ -131,6 +142,8 @@ void domain_learn_chardevs(struct domain_def *live, const json_t *reply);
 /* Ends QEMU (asks it first, so that it flushes its disks; kills it when it does not listen) and waits until it is gone
  * and the domain is inactive. shutoff_reason is DOMAIN_SHUTOFF_*. */
 int domain_stop(struct domain *domain, int shutoff_reason, bool graceful, struct error *err);
+/* Waits until QEMU is gone, whoever ends it. */
+int domain_wait_exit(struct domain *domain, deadline until, struct error *err);
 /* Called by the process watch: QEMU is gone. */
 void domain_exited(void *domain);
 /* The files of one guest. */

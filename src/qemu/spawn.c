@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#define EXIT_MS 2000 /* from the monitor's end to the process's */
 #define BACKLOG 4 /* ours, and one or two that come while QEMU still serves a dead daemon's connection */
 
 /* An address of a socket whose path may be longer than sun_path: its directory is reached by a descriptor. */
@@ -121,15 +122,18 @@ int qemu_spawn(const struct qemu_spawn_options *options, const struct qmp_callba
     return 0;
 }
 
+int qemu_spawned_explain(struct qemu_spawned *spawned, const struct qemu_spawn_options *options, struct error *err)
+{
+    struct error ignored;
+    if (!qmp_is_closed(spawned->qmp) || process_wait(spawned->process, deadline_ms(EXIT_MS), &ignored) < 0)
+        return -1;
+    return qemu_exit_error(options->log_path, spawned->log_start, process_status(spawned->process), err);
+}
+
 int qemu_handshake(struct qemu_spawned *spawned, const struct qemu_spawn_options *options, deadline until,
                    struct error *err)
 {
-    if (qmp_handshake(spawned->qmp, until, err) == 0)
-        return 0;
-    struct error ignored;
-    if (!qmp_is_closed(spawned->qmp) || process_wait(spawned->process, deadline_ms(2000), &ignored) < 0)
-        return -1;
-    return qemu_exit_error(options->log_path, spawned->log_start, process_status(spawned->process), err);
+    return qmp_handshake(spawned->qmp, until, err) == 0 ? 0 : qemu_spawned_explain(spawned, options, err);
 }
 
 struct qmp *qemu_attach(const char *name, const char *monitor_path, const struct qmp_callbacks *callbacks, void *owner,

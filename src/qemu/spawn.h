@@ -37,6 +37,10 @@ int qemu_spawn(const struct qemu_spawn_options *options, const struct qmp_callba
 int qemu_handshake(struct qemu_spawned *spawned, const struct qemu_spawn_options *options, deadline until,
                    struct error *err);
 
+/* For who failed to talk to it: when QEMU has ended, err says instead how and with its last words, which is more than
+ * a lost monitor tells. Waits a moment for the end. Returns -1. */
+int qemu_spawned_explain(struct qemu_spawned *spawned, const struct qemu_spawn_options *options, struct error *err);
+
 /* Connects to the monitor of a QEMU that runs already (qmp_handshake() then tells whether it answers). Does not wait.
  */
 struct qmp *qemu_attach(const char *name, const char *monitor_path, const struct qmp_callbacks *callbacks, void *owner,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qemu/domain.h"
 
+#include <signal.h>
 #include <string.h>
 
 #include "base/files.h"
@@ -18,6 +19,7 @@
 enum {
     PROBE_MS = 30000,     /* asking a QEMU binary what it can, once per binary */
     HANDSHAKE_MS = 60000, /* to its first word: large memory that is preallocated takes its time */
+    EXIT_MS = 2000,       /* from the monitor's end to the process's */
 };
 
 /* What only the running QEMU knows: the ptys that it opened, the memory that the guest has. */
@@ -94,6 +96,7 @@ static void adopt(struct domain *domain, struct qemu_spawned *spawned, struct do
     domain->incoming = incoming;
     domain->outgoing = 0;
     domain->config_changed = false;
+    domain->log_start = spawned->log_start;
     domain->cgroup = xstrdup(
         cgroup_name(arena, domain->driver->options.hostname, live->id.value, domain_name(domain)));
     object_activate(&domain->object, live, live->id.value);
@@ -137,6 +140,43 @@ static int refuse_second(struct domain *domain, struct error *err)
     return directory_list(domain->driver->run_dir, refuse_living, domain, err);
 }
 
+static void starting_begin(struct domain *domain, struct starting *starting)
+{
+    *starting = (struct starting){0};
+    domain->starting = starting;
+}
+
+/* Returns rc, but a start that was destroyed has failed for that reason and no other. */
+static int starting_end(struct domain *domain, int rc, struct error *err)
+{
+    bool destroyed = steal(domain->starting)->destroyed;
+    condition_wake(&domain->changed);
+    return destroyed ? error_set(err, ERR_OPERATION_ABORTED, "it was destroyed while it started") : rc;
+}
+
+/* Runs QEMU until it is ready for its guest. */
+static int run(struct domain *domain, const struct qemu_spawn_options *spawn, struct domain_def *live,
+               const char *incoming, struct error *err)
+{
+    scoped_qemu_spawned struct qemu_spawned spawned = {0};
+    if (domain->starting->destroyed || qemu_spawn(spawn, &domain_qmp_callbacks, domain, &spawned, err) < 0)
+        return -1;
+    domain->starting->process = spawned.process;
+    int rc = qemu_handshake(&spawned, spawn, deadline_ms(HANDSHAKE_MS), err);
+    if (rc == 0 && (qemu_setup(spawned.qmp, live, incoming, monitor_deadline(), err) < 0 ||
+                    learn_runtime(domain, spawned.qmp, live, err) < 0))
+        rc = qemu_spawned_explain(&spawned, spawn, err);
+    if (rc < 0 || domain->starting->destroyed) {
+        process_kill(spawned.process, SIGKILL);
+        /* so that a start that follows finds the disks free */
+        process_wait(spawned.process, deadline_ms(EXIT_MS), NULL);
+        domain->starting->process = NULL;
+        return -1;
+    }
+    adopt(domain, &spawned, domain_def_ref(live), incoming);
+    return 0;
+}
+
 static int launch(struct domain *domain, struct domain_def *live, const char *incoming, struct error *err)
 {
     struct driver *driver = domain->driver;
@@ -167,16 +207,10 @@ static int launch(struct domain *domain, struct domain_def *live, const char *in
         .monitor_path = domain->monitor_path,
         .log_path = domain_log_path(domain, arena),
     };
-    scoped_qemu_spawned struct qemu_spawned spawned = {0};
-    if (qemu_spawn(&spawn, &domain_qmp_callbacks, domain, &spawned, err) < 0 ||
-        qemu_handshake(&spawned, &spawn, deadline_ms(HANDSHAKE_MS), err) < 0 ||
-        qemu_setup(spawned.qmp, live, incoming, monitor_deadline(), err) < 0 ||
-        learn_runtime(domain, spawned.qmp, live, err) < 0) {
+    int rc = run(domain, &spawn, live, incoming, err);
+    if (rc < 0)
         unlink(spawn.monitor_path);
-        return -1;
-    }
-    adopt(domain, &spawned, domain_def_ref(live), incoming);
-    return 0;
+    return rc;
 }
 
 int domain_launch(struct domain *domain, struct domain_def *def, const char *incoming, int id, struct error *err)
@@ -188,11 +222,32 @@ int domain_launch(struct domain *domain, struct domain_def *def, const char *inc
         domain->object.registry->last_id = id; /* taken before the waits */
     live->id.value = id;
     live->id.set = true;
-    if (launch(domain, live, incoming, err) < 0) {
+    struct starting starting;
+    starting_begin(domain, &starting);
+    if (starting_end(domain, launch(domain, live, incoming, err), err) < 0) {
         domain->reason = DOMAIN_SHUTOFF_FAILED;
         return error_wrap(err, "cannot start domain '%s'", domain_name(domain));
     }
     return 0;
+}
+
+static int let_run(struct domain *domain, struct error *err)
+{
+    struct starting starting;
+    off_t log_start = domain->log_start;
+    starting_begin(domain, &starting);
+    domain->resume_reason = DOMAIN_RUNNING_BOOTED;
+    domain->shutoff_reason = DOMAIN_SHUTOFF_FAILED; /* should QEMU end now */
+    int rc = qmp_execute(domain->qmp, "cont", NULL, monitor_deadline(), err);
+    if (rc < 0 && qmp_is_closed(domain->qmp))
+        domain_wait_exit(domain, deadline_ms(EXIT_MS), NULL);
+    if (rc < 0 && starting.exited) {
+        scoped_arena struct arena *arena = arena_new();
+        qemu_exit_error(domain_log_path(domain, arena), log_start, starting.exit_status, err);
+    }
+    if (domain->process && !starting.destroyed)
+        domain->shutoff_reason = -1;
+    return starting_end(domain, rc, err);
 }
 
 /* Lets the CPUs run, unless they shall not. */
@@ -203,11 +258,11 @@ static int begin(struct domain *domain, unsigned flags, struct error *err)
         domain_notify_lifecycle(domain, DOMAIN_EVENT_SUSPENDED, DOMAIN_EVENT_SUSPENDED_PAUSED);
         return 0;
     }
-    domain->resume_reason = DOMAIN_RUNNING_BOOTED;
-    if (qmp_execute(domain->qmp, "cont", NULL, monitor_deadline(), err) < 0) {
+    if (let_run(domain, err) < 0) {
         error_wrap(err, "cannot start domain '%s'", domain_name(domain));
         if (domain->process)
-            domain_stop(domain, DOMAIN_SHUTOFF_FAILED, false, NULL);
+            domain_stop(domain, domain->shutoff_reason < 0 ? DOMAIN_SHUTOFF_FAILED : domain->shutoff_reason, false,
+                        NULL);
         return -1;
     }
     domain_notify_lifecycle(domain, DOMAIN_EVENT_STARTED, DOMAIN_EVENT_STARTED_BOOTED);

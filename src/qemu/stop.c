@@ -74,6 +74,10 @@ void domain_exited(void *owner)
                         (int)process_pid(domain->process),
                         process_status_text(arena, process_status(domain->process)), domain_log_path(domain, arena));
     }
+    if (domain->starting) {
+        domain->starting->exited = true;
+        domain->starting->exit_status = process_status(domain->process);
+    }
     qmp_free(steal(domain->qmp));
     process_free(steal(domain->process));
     stats_free(steal(domain->stats));
@@ -100,7 +104,7 @@ void domain_exited(void *owner)
         object_forget_if_unused(&domain->object);
 }
 
-static int wait_inactive(struct domain *domain, deadline until, struct error *err)
+int domain_wait_exit(struct domain *domain, deadline until, struct error *err)
 {
     while (domain->process)
         if (condition_wait(&domain->changed, until, err) < 0)
@@ -113,7 +117,7 @@ int domain_stop(struct domain *domain, int shutoff_reason, bool graceful, struct
     domain->stopping = true;
     domain->shutoff_reason = shutoff_reason;
     process_kill(domain->process, SIGTERM);
-    if (wait_inactive(domain, deadline_ms(TERM_MS), NULL) == 0)
+    if (domain_wait_exit(domain, deadline_ms(TERM_MS), NULL) == 0)
         return 0;
     if (graceful) {
         domain->stopping = false;
@@ -124,7 +128,7 @@ int domain_stop(struct domain *domain, int shutoff_reason, bool graceful, struct
                          domain_name(domain), (int)process_pid(domain->process), TERM_MS / 1000);
     }
     process_kill(domain->process, SIGKILL);
-    if (wait_inactive(domain, deadline_ms(KILL_MS), NULL) == 0)
+    if (domain_wait_exit(domain, deadline_ms(KILL_MS), NULL) == 0)
         return 0;
     return error_set(err, ERR_SYSTEM_ERROR,
                      "QEMU of domain '%s' (pid %d) survived SIGKILL for %d s: the kernel holds it, most likely over a "
@@ -132,12 +136,32 @@ int domain_stop(struct domain *domain, int shutoff_reason, bool graceful, struct
                      domain_name(domain), (int)process_pid(domain->process), KILL_MS / 1000);
 }
 
+/* Its QEMU has nothing to flush yet. The start's own fiber takes everything back. */
+static int end_start(struct domain *domain, struct error *err)
+{
+    domain->starting->destroyed = true;
+    struct process *process = domain->starting->process ? domain->starting->process : domain->process;
+    if (!process)
+        return 0; /* the start will not make one any more */
+    if (domain->process)
+        domain->shutoff_reason = DOMAIN_SHUTOFF_DESTROYED;
+    process_kill(process, SIGKILL);
+    deadline until = deadline_ms(KILL_MS);
+    while (domain->starting)
+        if (condition_wait(&domain->changed, until, err) < 0 && domain->starting)
+            return error_wrap(err, "the start of domain '%s' does not end", domain_name(domain));
+    return 0;
+}
+
 int domain_destroy(struct domain *domain, unsigned flags, const char *client, struct error *err)
 {
     scoped_job struct job job = {0};
     job_asked_by(&job, client);
-    /* one that is just starting is waited for: it is a guest in a moment */
-    if (job_begin(&job, &domain->object, JOB_DESTROY, "destroy", err) < 0 || domain_require_active(domain, err) < 0)
+    if (job_begin(&job, &domain->object, JOB_DESTROY, "destroy", err) < 0)
+        return -1;
+    if (domain->starting)
+        return end_start(domain, err);
+    if (domain_require_active(domain, err) < 0)
         return -1;
     return domain_stop(domain, DOMAIN_SHUTOFF_DESTROYED, flags & DOMAIN_DESTROY_GRACEFUL, err);
 }

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A QEMU that misbehaves. Usage: fake_qemu.py MODE QEMU-ARGUMENTS...; a probe (no -uuid) is the real QEMU's.
 
-Modes without a guest behind them: dies, silent, mute (greets, answers nothing), garbage, flood (one endless line), yes (answers
-`{}` to everything), strangers (answers with other ids). Modes that put the real QEMU behind a proxy: late (each answer comes
+Modes without a guest behind them: dies, silent, mute (greets, answers nothing), killed (greets, answers once, is killed),
+garbage, flood (one endless line), yes (answers `{}` to everything), strangers (answers with other ids). Modes that put the real QEMU behind a proxy: late (each answer comes
 1.5 s late once DELAY exists), storm (adds thousands of made-up events), nonsense (changes the types in answers once DELAY
 exists), cut (closes the monitor once DELAY exists). DELAY is the file named like this program's emulator plus `.on`."""
 import ctypes
@@ -56,6 +56,12 @@ def without_guest(mode, daemon):
             daemon.sendall(b"x" * 1048576)
     send(daemon, GREETING)
     for call in calls(daemon):
+        if mode == "killed":
+            if call["execute"] == "qmp_capabilities":
+                send(daemon, {"return": {}, "id": call.get("id")})
+                continue
+            print("fake: a hand reaches for the plug", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
         if mode == "yes":
             send(daemon, {"return": {}, "id": call.get("id")})
         elif mode == "strangers":

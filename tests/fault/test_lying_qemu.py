@@ -58,7 +58,7 @@ def rss_kib(pid):
 SLOW = [pytest.param(mode, marks=pytest.mark.full) for mode in ("silent", "mute")]
 
 
-@pytest.mark.parametrize("mode", ["dies", "garbage", "flood", "yes", "strangers", *SLOW])
+@pytest.mark.parametrize("mode", ["dies", "killed", "garbage", "flood", "yes", "strangers", *SLOW])
 def test_start_fails_soon_and_leaves_nothing(host, connection, bystander, fake, mode):
     domain = connection.defineXML(bare("liar", fake(mode)))
     before = rss_kib(host.pid)
@@ -69,6 +69,8 @@ def test_start_fails_soon_and_leaves_nothing(host, connection, bystander, fake, 
         assert "liar" in str(error), error
         if mode == "dies":
             assert "the disk of this machine has run away" in str(error), error
+        if mode == "killed":
+            assert "signal 9" in str(error) and "a hand reaches for the plug" in str(error), error
         assert domain.isActive() == 0
     else:
         assert mode == "yes", f"a QEMU that is {mode} was started"
@@ -106,6 +108,31 @@ def test_others_are_served_while_a_start_hangs(host, connection, bystander, fake
     os.kill(qemu_pids([domain.UUIDString()])[domain.UUIDString()], signal.SIGKILL)
     starter.join(10)
     assert ended and "stuck" in ended[0]
+
+
+def starts(domain, failures):
+    def start():
+        try:
+            domain.create()
+        except libvirt.libvirtError as error:
+            failures.append(error)
+    thread = threading.Thread(target=start)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("mode", ["silent", "mute"])
+def test_destroy_ends_a_start_that_hangs(host, connection, fake, mode):
+    domain, failures = connection.defineXML(bare("stuck", fake(mode))), []
+    starter = starts(domain, failures)
+    wait_until(lambda: qemu_pids([domain.UUIDString()]), what="its QEMU runs")
+    other = libvirt.open(host.uri)
+    other.lookupByName("stuck").destroy()
+    assert not qemu_pids([domain.UUIDString()])
+    starter.join(5)
+    assert failures and "cannot start domain 'stuck': it was destroyed while it started" in str(failures[0]), failures
+    assert domain.isActive() == 0 and domain.state() == [libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_FAILED]
+    other.close()
 
 
 def test_late_answers_keep_their_order(connection, bystander, fake):
