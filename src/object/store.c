@@ -44,13 +44,15 @@ static int load_one(void *owner, const char *name, struct error *err)
     const struct loading *loading = owner;
     unsigned char uuid[UUID_SIZE];
     char stem[UUID_STRING_SIZE], path[PATH_SIZE];
-    if (strlen(name) != UUID_STRING_SIZE - 1 + strlen(".xml") || !string_ends(name, ".xml"))
-        /* not a definition: an autostart mark, a left-over temporary file, something of the administrator's */
-        return 0;
-    memcpy(stem, name, UUID_STRING_SIZE - 1);
-    stem[UUID_STRING_SIZE - 1] = '\0';
+    snprintf(stem, sizeof stem, "%s", name);
     if (uuid_parse(stem, uuid) < 0)
-        return 0;
+        return 0; /* something of the administrator's */
+    if (string_ends(name, ".new")) { /* half of what a daemon that was killed wrote */
+        scoped_free char *half = xprintf("%s/%s", loading->store->directory, name);
+        unlink(half);
+    }
+    if (strlen(name) != UUID_STRING_SIZE - 1 + strlen(".xml") || !string_ends(name, ".xml"))
+        return 0; /* an autostart mark */
     scoped_arena struct arena *arena = arena_new();
     struct error problem = {0};
     size_t length;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qemu/attach.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -73,16 +74,16 @@ static void settle(void *owner)
     scoped_job struct job job = {0};
     if (job_begin(&job, &domain->object, JOB_MODIFY, "find again", &err) < 0 || !domain_active(domain))
         return;
-    if (domain->state == DOMAIN_PAUSED && domain->reason == DOMAIN_PAUSED_STARTING_UP) {
-        /* nobody was told that it had started */
-        if (domain_stop(domain, DOMAIN_SHUTOFF_FAILED, false, &err) < 0)
+    if (domain->stopping) {
+        if (domain_stop(domain, domain->shutoff_reason, false, &err) < 0)
             log_error("%s", err.message);
         return;
     }
     int before = domain->state;
     if (reconcile(domain, &err) < 0) {
-        log_warning("domain '%s' runs (pid %d) but does not answer: %s", domain_name(domain),
-                    domain->process ? (int)process_pid(domain->process) : 0, err.message);
+        if (domain->process) /* else it has just ended, and domain_exited() said so */
+            log_warning("domain '%s' runs (pid %d) but does not answer: %s", domain_name(domain),
+                        (int)process_pid(domain->process), err.message);
         return;
     }
     if (domain->driver->attached)
@@ -112,6 +113,39 @@ static struct qmp *qmp_of_nobody(const char *name)
     return qmp_new(ends[0], name, &deaf, NULL);
 }
 
+/* A guest that nobody was told of. */
+struct unborn {
+    struct domain *domain; /* a reference */
+    struct process *process;
+    char *status_path, *monitor_path;
+};
+
+/* The daemon died between the birth of a QEMU and the answer to who had asked for it: it is ended. The domain is not
+ * active meanwhile, and its job keeps others from starting it. */
+static void take_back(void *owner)
+{
+    struct unborn *unborn = owner;
+    scoped_domain struct domain *domain = unborn->domain;
+    struct error err = {0};
+    scoped_job struct job job = {0};
+    if (job_begin(&job, &domain->object, JOB_START, "find again", &err) < 0)
+        log_error("%s", err.message);
+    process_kill(unborn->process, SIGKILL);
+    if (process_wait(unborn->process, deadline_ms(BURY_MS), &err) < 0) {
+        log_error("domain '%s': a QEMU whose start was never acknowledged does not end: %s", domain_name(domain),
+                  err.message);
+    } else {
+        unlink(unborn->status_path);
+        unlink(unborn->monitor_path);
+    }
+    domain->reason = DOMAIN_SHUTOFF_FAILED;
+    object_forget_if_unused(&domain->object);
+    process_free(unborn->process);
+    free(unborn->status_path);
+    free(unborn->monitor_path);
+    free(unborn);
+}
+
 static int attach(struct driver *driver, const struct status *status, const char *path, struct error *err)
 {
     scoped_domain_def struct domain_def *live = driver_parse(driver, status->xml, DOMAIN_PARSE_BARE, err);
@@ -132,6 +166,12 @@ static int attach(struct driver *driver, const struct status *status, const char
         unlink(monitor);
         return 0;
     }
+    if (status->state == DOMAIN_PAUSED && status->reason == DOMAIN_PAUSED_STARTING_UP) {
+        struct unborn *unborn = xcalloc(1, sizeof *unborn);
+        *unborn = (struct unborn){steal(domain), steal(process), xstrdup(path), xstrdup(monitor)};
+        fiber_start("take back", take_back, unborn);
+        return 0;
+    }
     domain->process = steal(process);
     domain->qmp = qemu_attach(live->name, monitor, &domain_qmp_callbacks, domain, err);
     if (!domain->qmp) {
@@ -147,6 +187,8 @@ static int attach(struct driver *driver, const struct status *status, const char
     domain->incoming = status->incoming;
     domain->outgoing = status->outgoing;
     domain->reset_on_shutdown = status->reset_on_shutdown;
+    domain->stopping = status->shutoff_reason >= 0;
+    domain->shutoff_reason = status->shutoff_reason;
     object_activate(object, steal(live), status->id);
     process_on_exit(domain->process, domain_exited, domain);
     fiber_start("settle", settle, object_ref(object));
@@ -154,10 +196,20 @@ static int attach(struct driver *driver, const struct status *status, const char
 }
 
 /* A monitor socket that no status file names: the daemon died while that QEMU was starting. Nobody was told of it. */
+struct burial {
+    struct domain *domain; /* a reference; NULL = a transient one that never was */
+    char *path;
+};
+
 static void bury(void *owner)
 {
-    scoped_free char *path = owner;
+    scoped_free struct burial *burial = owner;
+    scoped_domain struct domain *domain = burial->domain;
+    scoped_free char *path = burial->path;
     struct error err = {0};
+    scoped_job struct job job = {0};
+    if (domain && job_begin(&job, &domain->object, JOB_START, "find again", &err) < 0)
+        log_error("%s", err.message);
     scoped_qmp struct qmp *qmp = qemu_attach("half-started guest", path, &deaf, NULL, &err);
     if (qmp && qmp_execute(qmp, "quit", NULL, deadline_ms(BURY_MS), &err) < 0 && err.code == ERR_OPERATION_TIMEOUT)
         log_error("a QEMU whose start was never acknowledged does not end; its monitor is '%s'", path);
@@ -170,6 +222,8 @@ static int found(void *owner, const char *name, struct error *err)
     struct driver *driver = owner;
     scoped_arena struct arena *arena = arena_new();
     const char *path = arena_printf(arena, "%s/%s", driver->run_dir, name);
+    if (string_ends(name, ".new")) /* half of a status file */
+        unlink(path);
     if (!string_ends(name, ".json"))
         return 0;
     struct status status;
@@ -189,9 +243,12 @@ static int found_monitor(void *owner, const char *name, struct error *err)
     if (!string_ends(name, ".monitor") || uuid_parse(string, uuid) < 0)
         return 0;
     scoped_free char *path = xprintf("%s/%s", driver->run_dir, name);
-    const struct domain *domain = driver_find(driver, uuid, NULL);
-    if (!domain || !string_equal(domain->monitor_path, path))
-        fiber_start("bury", bury, steal(path));
+    struct domain *domain = driver_find(driver, uuid, NULL);
+    if (domain && string_equal(domain->monitor_path, path))
+        return 0;
+    struct burial *burial = xcalloc(1, sizeof *burial);
+    *burial = (struct burial){domain ? domain_of(object_ref(&domain->object)) : NULL, steal(path)};
+    fiber_start("bury", bury, burial);
     return 0;
 }
 

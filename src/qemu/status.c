@@ -24,11 +24,12 @@ void status_save(struct domain *domain)
         domain_format(domain->object.live, DOMAIN_FORMAT_STATUS | DOMAIN_XML_SECURE | DOMAIN_XML_MIGRATABLE);
     pid_t pid = process_pid(domain->process);
     scoped_json json_t *status = json_pack(
-        "{s:i, s:i, s:I, s:i, s:i, s:i, s:b, s:I, s:s*, s:s, s:b, s:b, s:i, s:s}", "version", STATUS_VERSION, "pid",
-        (int)pid, "start-time", (json_int_t)process_start_time(pid), "id", domain->object.id, "state", domain->state,
-        "reason", domain->reason, "persistent", domain->object.persistent, "balloon-kib",
+        "{s:i, s:i, s:I, s:i, s:i, s:i, s:b, s:I, s:s*, s:s, s:b, s:b, s:i, s:i, s:s}", "version", STATUS_VERSION,
+        "pid", (int)pid, "start-time", (json_int_t)process_start_time(pid), "id", domain->object.id, "state",
+        domain->state, "reason", domain->reason, "persistent", domain->object.persistent, "balloon-kib",
         (json_int_t)domain->balloon_kib, "cgroup", domain->cgroup, "monitor", domain->monitor_path, "incoming",
-        domain->incoming, "reset-on-shutdown", domain->reset_on_shutdown, "outgoing", domain->outgoing, "xml", xml);
+        domain->incoming, "reset-on-shutdown", domain->reset_on_shutdown, "outgoing", domain->outgoing,
+        "shutoff-reason", domain->stopping ? domain->shutoff_reason : -1, "xml", xml);
     scoped_free char *text = status ? json_dumps(status, JSON_INDENT(1)) : NULL;
     struct error err = {0};
     if (!text)
@@ -57,11 +58,12 @@ int status_load(struct status *status, const char *path, struct arena *arena, st
     int version, pid, persistent, incoming, reset;
     json_int_t start_time, balloon;
     const char *xml;
-    if (json_unpack_ex(json, &where, 0, "{s:i, s:i, s:I, s:i, s:i, s:i, s:b, s:I, s:b, s:b, s:i, s:s}", "version",
+    status->shutoff_reason = -1;
+    if (json_unpack_ex(json, &where, 0, "{s:i, s:i, s:I, s:i, s:i, s:i, s:b, s:I, s:b, s:b, s:i, s?i, s:s}", "version",
                        &version, "pid", &pid, "start-time", &start_time, "id", &status->id, "state", &status->state,
-                       "reason", &status->reason, "persistent", &persistent, "balloon-kib", &balloon,
-                       "incoming", &incoming, "reset-on-shutdown", &reset, "outgoing", &status->outgoing, "xml",
-                       &xml) < 0)
+                       "reason", &status->reason, "persistent", &persistent, "balloon-kib", &balloon, "incoming",
+                       &incoming, "reset-on-shutdown", &reset, "outgoing", &status->outgoing, "shutoff-reason",
+                       &status->shutoff_reason, "xml", &xml) < 0)
         return error_set(err, ERR_INTERNAL_ERROR, "'%s': %s", path, where.text);
     if (version != STATUS_VERSION || status->id < 0 || pid <= 0)
         return error_set(err, ERR_INTERNAL_ERROR, "'%s' is of version %d, understood is %d", path, version,

@@ -10,6 +10,7 @@ struct status {
     pid_t pid;
     uint64_t start_time; /* tells the process from a later one of the same pid */
     int id, state, reason, outgoing;
+    int shutoff_reason;  /* why it is being ended; -1 = it is not */
     bool persistent, incoming, reset_on_shutdown;
     uint64_t balloon_kib;
     const char *monitor, *cgroup, *xml; /* in the arena */

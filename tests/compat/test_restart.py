@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The daemon dies and comes back: definitions are there, running guests never noticed and are watched again."""
+import json
 import re
 import signal
 import time
 
 import libvirt
+import pytest
 
-from helpers.guest import disk_image, domain_xml
+from helpers.guest import disk_image, domain_xml, qemu_pids
 from helpers.tools import virsh, wait_until
 
 
@@ -71,4 +73,25 @@ def test_guest_that_ended_while_the_daemon_was_away(host, line):
     domain = libvirt.open(host.uri).lookupByName("gone")
     wait_until(lambda: domain.isActive() == 0, what="the end of the guest is noticed")
     domain.create()
+    domain.destroy()
+
+
+@pytest.mark.godwit
+def test_start_without_an_answer_is_taken_back(host):
+    """The daemon died when QEMU was there and nobody had been told: the domain is off, and can be started as ever."""
+    connection = libvirt.open(host.uri)
+    domain = connection.defineXML(domain_xml("unborn", boot=False, serial=None, memory_kib=65528))
+    domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+    host.kill(signal.SIGKILL)
+    path = f"{host.root}/run/godwit/domains/{domain.UUIDString()}.json"
+    with open(path) as file:
+        status = json.load(file)
+    status["reason"] = libvirt.VIR_DOMAIN_PAUSED_STARTING_UP
+    with open(path, "w") as file:
+        json.dump(status, file)
+    host.start()
+    domain = libvirt.open(host.uri).lookupByName("unborn")
+    assert domain.isActive() == 0
+    domain.create()             # waits until the first QEMU is gone
+    assert len(qemu_pids([domain.UUIDString()])) == 1 and status["pid"] not in qemu_pids().values()
     domain.destroy()

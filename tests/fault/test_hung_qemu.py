@@ -104,3 +104,23 @@ def test_daemon_restarts_beside_a_hung_guest(host, hung):
     os.kill(qemu_pids([stuck.UUIDString()])[stuck.UUIDString()], signal.SIGCONT)
     wait_until(lambda: stuck.state()[0] == libvirt.VIR_DOMAIN_RUNNING, timeout=20)
     connection.close()
+
+
+def test_the_next_daemon_finishes_a_destroy(host, hung):
+    def destroy():
+        try:
+            libvirt.open(host.uri).lookupByName("g0").destroy()
+        except libvirt.libvirtError:
+            pass
+    asker = threading.Thread(target=destroy)
+    asker.start()
+    time.sleep(0.3)             # QEMU was asked to end and does not
+    host.kill(signal.SIGKILL)
+    asker.join(10)
+    host.start()
+    connection = libvirt.open(host.uri)
+    stuck = connection.lookupByName("g0")
+    os.kill(qemu_pids([stuck.UUIDString()])[stuck.UUIDString()], signal.SIGCONT)
+    wait_until(lambda: stuck.isActive() == 0, timeout=20)
+    assert stuck.state() == [libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_DESTROYED]
+    connection.close()
