@@ -12,8 +12,6 @@
 #include "base/files.h"
 #include "base/loop.h"
 
-#define CGROUPS_MAX COUNT(((struct process_options *)0)->cgroup_procs)
-
 struct process {
     pid_t pid;
     int pidfd;
@@ -90,7 +88,6 @@ struct launch {
     const struct argv *argv;
     const struct process_options *options;
     int stdio[3];
-    int cgroup_fds[CGROUPS_MAX];
     const sigset_t *mask;
     char *const *environment;
     int error;
@@ -99,9 +96,6 @@ struct launch {
 static void launch_child(struct launch *launch)
 {
     const struct process_options *options = launch->options;
-    for (size_t i = 0; i < CGROUPS_MAX && launch->cgroup_fds[i] >= 0; i++)
-        if (write(launch->cgroup_fds[i], "0", 1) < 0)
-            continue; /* placement is a wish: a guest outside a cgroup is better than no guest */
     if (options->detach)
         setsid();
     if (options->directory && chdir(options->directory) < 0)
@@ -158,20 +152,12 @@ struct process *process_spawn(const struct argv *argv, const struct process_opti
     const int wanted[3] = {options->stdin_fd, options->stdout_fd, options->stderr_fd};
     for (int i = 0; i < 3; i++)
         launch.stdio[i] = stdio_copy(wanted[i], i);
-    size_t cgroups = 0;
-    for (; cgroups < CGROUPS_MAX && options->cgroup_procs[cgroups]; cgroups++)
-        launch.cgroup_fds[cgroups] = open(options->cgroup_procs[cgroups], O_WRONLY | O_CLOEXEC);
-    if (cgroups < CGROUPS_MAX)
-        launch.cgroup_fds[cgroups] = -1;
 
     pid_t pid = launch_fork(&launch);
     int fork_errno = errno;
     for (int i = 0; i < 3; i++)
         if (launch.stdio[i] >= 0)
             close(launch.stdio[i]);
-    for (size_t i = 0; i < cgroups; i++)
-        if (launch.cgroup_fds[i] >= 0)
-            close(launch.cgroup_fds[i]);
     if (pid < 0)
         return error_null_system(err, fork_errno, "cannot make a process for '%s'", argv->items[0]);
     if (launch.error) {

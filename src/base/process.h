@@ -28,8 +28,6 @@ struct process_options {
     const int *pass_fds;      /* keep their numbers */
     size_t pass_fd_count;
     bool detach;              /* own session: survives us and our terminal */
-    /* cgroup.procs files that the child writes itself into before exec; up to the first NULL */
-    const char *cgroup_procs[16];
 };
 
 /* A running process, a child of ours or one found again after a restart (then its exit status is unknown: -1). */

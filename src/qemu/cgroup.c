@@ -6,21 +6,24 @@
 #include <fcntl.h>
 #include <mntent.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "base/fiber.h"
+#include "base/files.h"
 #include "base/text.h"
 
 /* Of the v1 hierarchies those that account for or limit a guest. */
 static const char *const controllers[] = {"cpu", "cpuacct", "memory", "blkio"};
 #define HIERARCHIES_MAX 8
 #define REMOVE_TRIES    20 /* of 10 ms: the kernel lets go of a dead process a little later */
+#define PLACE_TRIES     3  /* a sweep may take the empty group away before the process is in it */
 
-/* Lives on the heap, because a caller that gives up leaves it to the worker thread. */
-struct placement {
+/* What is to be done in each hierarchy. Lives on the heap, because a caller that gives up leaves it to the worker
+ * thread. */
+struct task {
+    void (*action)(const char *path, pid_t pid);
     char *group;
-    pid_t pid; /* 0 = remove */
+    pid_t pid;
 };
 
 static bool is_wanted(const struct mntent *mount)
@@ -49,59 +52,69 @@ static size_t hierarchies(char *roots[HIERARCHIES_MAX], const char *controller)
     return count;
 }
 
-static void place(const char *root, const char *group, pid_t pid)
+static bool try_place(const char *path, pid_t pid)
 {
-    scoped_free char *path = xprintf("%s/%s", root, group);
-    for (char *slash = path + strlen(root) + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
-        *slash = '\0';
-        if (mkdir(path, 0755) < 0 && errno != EEXIST)
-            return;
-    }
-    if (mkdir(path, 0755) < 0 && errno != EEXIST)
-        return;
+    if (directory_make(path, 0755, NULL) < 0)
+        return false;
     scoped_free char *procs = xprintf("%s/cgroup.procs", path);
     scoped_fd int fd = open(procs, O_WRONLY | O_CLOEXEC);
     char text[16];
     int length = snprintf(text, sizeof text, "%d\n", (int)pid);
-    if (fd < 0 || write(fd, text, length) != length) /* not dprintf: it leaks its buffer when the process is gone */
-        rmdir(path);
+    return fd >= 0 && write(fd, text, length) == length; /* not dprintf: it leaks when the process is gone */
 }
 
-static void take_away(const char *root, const char *group)
+static void place(const char *path, pid_t pid)
 {
-    scoped_free char *path = xprintf("%s/%s", root, group);
+    for (int i = 0; i < PLACE_TRIES; i++)
+        if (try_place(path, pid))
+            return;
+    rmdir(path);
+}
+
+static void take_away(const char *path, pid_t pid)
+{
     for (int i = 0; i < REMOVE_TRIES && rmdir(path) < 0 && errno == EBUSY; i++)
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 }
 
-static void placement_work(void *argument)
+static int sweep_one(void *family, const char *name, struct error *err)
 {
-    struct placement *placement = argument;
+    scoped_free char *path = xprintf("%s/%s", (const char *)family, name);
+    rmdir(path); /* refused for what is no empty group */
+    return 0;
+}
+
+static void sweep(const char *path, pid_t pid)
+{
+    directory_list(path, sweep_one, (void *)path, NULL);
+}
+
+static void task_work(void *argument)
+{
+    struct task *task = argument;
     char *roots[HIERARCHIES_MAX];
     size_t count = hierarchies(roots, NULL);
     for (size_t i = 0; i < count; i++) {
-        if (placement->pid)
-            place(roots[i], placement->group, placement->pid);
-        else
-            take_away(roots[i], placement->group);
+        scoped_free char *path = xprintf("%s/%s", roots[i], task->group);
+        task->action(path, task->pid);
         free(roots[i]);
     }
 }
 
-static void placement_free(void *argument)
+static void task_free(void *argument)
 {
-    struct placement *placement = argument;
-    free(placement->group);
-    free(placement);
+    struct task *task = argument;
+    free(task->group);
+    free(task);
 }
 
-static void placement_run(const char *group, pid_t pid)
+static void everywhere(void (*action)(const char *path, pid_t pid), const char *group, pid_t pid)
 {
-    struct placement *placement = xcalloc(1, sizeof *placement);
+    struct task *task = xcalloc(1, sizeof *task);
     struct error ignored;
-    *placement = (struct placement){xstrdup(group), pid};
-    if (await_work(placement_work, placement_free, placement, deadline_ms(10000), &ignored) == 0)
-        placement_free(placement);
+    *task = (struct task){action, xstrdup(group), pid};
+    if (await_work(task_work, task_free, task, deadline_ms(10000), &ignored) == 0)
+        task_free(task);
 }
 
 /* One path component: no slash, and no name that is all dots. */
@@ -114,20 +127,33 @@ static char *plain(struct arena *arena, const char *prefix, const char *name)
     return component;
 }
 
-char *cgroup_name(struct arena *arena, const char *host, int id, const char *name)
+char *cgroup_family(struct arena *arena, const char *host, const char *root)
 {
-    return arena_printf(arena, "godwit/%s/%s", plain(arena, "", host),
-                        plain(arena, arena_printf(arena, "%d-", id), name));
+    scoped_free char *real = realpath(root, NULL);
+    uint32_t hash = 2166136261; /* FNV-1a */
+    for (const char *c = real ? real : root; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 16777619u;
+    return arena_printf(arena, "godwit/%s-%08x", plain(arena, "", host), hash);
+}
+
+char *cgroup_name(struct arena *arena, const char *family, int id, const char *name)
+{
+    return arena_printf(arena, "%s/%s", family, plain(arena, arena_printf(arena, "%d-", id), name));
 }
 
 void cgroup_place(const char *group, pid_t pid)
 {
-    placement_run(group, pid);
+    everywhere(place, group, pid);
 }
 
 void cgroup_remove(const char *group)
 {
-    placement_run(group, 0);
+    everywhere(take_away, group, 0);
+}
+
+void cgroup_sweep(const char *family)
+{
+    everywhere(sweep, family, 0);
 }
 
 char *cgroup_path(struct arena *arena, const char *group, const char *controller)

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "qemu/attach.h"
 #include "qemu/capabilities.h"
+#include "qemu/cgroup.h"
 #include "qemu/cpu_models.h"
 #include "qemu/domain.h"
 
@@ -68,6 +69,11 @@ static size_t port_count(const struct driver *driver)
     return driver->options.migration_port_last - driver->options.migration_port_first + 1u;
 }
 
+static void sweep(void *family)
+{
+    cgroup_sweep(family);
+}
+
 struct driver *driver_new(const struct driver_options *options, struct error *err)
 {
     struct driver *driver = xcalloc(1, sizeof *driver);
@@ -80,6 +86,8 @@ struct driver *driver_new(const struct driver_options *options, struct error *er
         driver_free(driver);
         return NULL;
     }
+    scoped_arena struct arena *arena = arena_new();
+    driver->cgroup_family = xstrdup(cgroup_family(arena, options->hostname, options->root));
     driver->caps = qemu_caps_cache_new(driver->cache_dir);
     driver->cpu_models = cpu_models_cache_new(driver->cache_dir);
     driver->defaults = (struct domain_defaults){
@@ -89,6 +97,7 @@ struct driver *driver_new(const struct driver_options *options, struct error *er
         driver_free(driver);
         return NULL;
     }
+    fiber_start("sweep", sweep, driver->cgroup_family);
     return driver;
 }
 
@@ -106,6 +115,7 @@ void driver_free(struct driver *driver)
     free((char *)driver->options.hostname);
     free((char *)driver->options.migration_address);
     free(driver->migration_ports);
+    free(driver->cgroup_family);
     free(driver->emulator);
     free(driver);
 }

@@ -36,6 +36,7 @@ struct driver {
     char *nvram_dir;       /* var/lib/godwit/nvram */
     char *log_dir;         /* var/log/godwit: one file a guest */
     char *cache_dir;       /* var/cache/godwit */
+    char *cgroup_family;   /* see cgroup_family() */
     unsigned char *migration_ports; /* one byte a port: in use */
     bool measuring; /* a worker thread looks at the sizes of images, and may hang on a server that does */
     /* Called when a guest found again has answered, for what src/migrate has to finish or take back. May wait. */

@@ -97,8 +97,8 @@ static void adopt(struct domain *domain, struct qemu_spawned *spawned, struct do
     domain->outgoing = 0;
     domain->config_changed = false;
     domain->log_start = spawned->log_start;
-    domain->cgroup = xstrdup(
-        cgroup_name(arena, domain->driver->options.hostname, live->id.value, domain_name(domain)));
+    domain->cgroup =
+        xstrdup(cgroup_name(arena, domain->driver->cgroup_family, live->id.value, domain_name(domain)));
     object_activate(&domain->object, live, live->id.value);
     status_save(domain);
     process_on_exit(domain->process, domain_exited, domain);

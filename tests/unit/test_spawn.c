@@ -98,17 +98,28 @@ static void groups_come_and_go(void *argument)
     argv_add(argv, "100");
     const struct process_options options = {.stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1};
     scoped_process struct process *sleeper = process_spawn(argv, &options, NULL);
-    char *group = cgroup_name(arena, "../odd host", 3, "a/b c");
-    assert_string_equal(group, "godwit/_._odd_host/3-a_b_c");
+    /* two daemons of one host name share nothing; a daemon finds its own again */
+    char *family = cgroup_family(arena, "../odd host", folder);
+    assert_string_not_equal(family, cgroup_family(arena, "../odd host", "/tmp"));
+    assert_string_equal(cgroup_family(arena, "h", "/tmp"), cgroup_family(arena, "h", "/usr/../tmp/"));
+    assert_true(string_starts(family, "godwit/_._odd_host-"));
+    char *group = cgroup_name(arena, family, 3, "a/b c");
+    assert_string_equal(string_after(group, family), "/3-a_b_c");
     cgroup_place(group, process_pid(sleeper));
     char *path = cgroup_path(arena, group, "cpu");
     if (path)
         assert_non_null(strstr(
             file_read(arena, arena_printf(arena, "/proc/%d/cgroup", process_pid(sleeper)), 65536, NULL, NULL), group));
+    cgroup_sweep(family); /* not this one: somebody lives in it */
+    assert_true(!path || cgroup_path(arena, group, "cpu"));
     process_kill(sleeper, SIGKILL);
     process_wait(sleeper, deadline_ms(5000), NULL);
     cgroup_remove(group);
     assert_null(cgroup_path(arena, group, "cpu"));
+    if (path && directory_make(path, 0755, NULL) == 0)
+        cgroup_sweep(family);
+    assert_null(cgroup_path(arena, group, "cpu"));
+    cgroup_remove(family);
     loop_stop();
 }
 
