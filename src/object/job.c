@@ -60,6 +60,26 @@ int job_begin(struct job *job, struct object *object, enum job_kind kind, const 
     return 0;
 }
 
+struct object *job_claim(struct job *job, struct registry *registry, const char *name,
+                         const unsigned char uuid[UUID_SIZE], enum job_kind kind, const char *operation,
+                         struct error *err)
+{
+    for (;;) {
+        struct error problem = {0};
+        scoped_object struct object *object = object_claim(registry, name, uuid, err);
+        if (!object)
+            return NULL;
+        if (job_begin(job, object, kind, operation, &problem) < 0) {
+            if (problem.code != registry->kind->error_missing)
+                return error_null(err, problem.code, "%s", problem.message);
+        } else if (string_equal(object->name, name)) {
+            return steal(object);
+        } else {
+            job_end(job); /* renamed: claiming the name again says so, or finds it free */
+        }
+    }
+}
+
 void job_end(struct job *job)
 {
     struct object *object = steal(job->object);

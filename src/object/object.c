@@ -204,7 +204,7 @@ struct object *object_claim(struct registry *registry, const char *name, const u
 
 void object_forget_if_unused(struct object *object)
 {
-    if (!object->persistent && !object_active(object))
+    if (!object->persistent && !object_active(object) && !object->storing)
         object_remove(object);
 }
 
@@ -229,9 +229,14 @@ static int check_readable(const struct object *object, const char *xml, const ch
 int object_store_def(struct object *object, void *def, struct error *err)
 {
     scoped_free char *xml = object->kind->def_format(def);
-    if (check_readable(object, xml, object->name, err) < 0 ||
-        store_write(&object->registry->store, object->uuid, xml, err) < 0) {
+    object->storing = true;
+    int rc = check_readable(object, xml, object->name, err);
+    if (rc == 0)
+        rc = store_write(&object->registry->store, object->uuid, xml, err);
+    object->storing = false;
+    if (rc < 0) {
         object->kind->def_unref(def);
+        object_forget_if_unused(object); /* it may have ended meanwhile */
         return error_wrap(err, "cannot store %s '%s'", object->kind->noun, object->name);
     }
     def_unref(object, &object->config);

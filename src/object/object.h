@@ -53,6 +53,7 @@ struct object {
     bool persistent; /* has a definition on disk */
     bool autostart;
     bool hidden;  /* its first definition is not on disk yet: nobody may see it */
+    bool storing; /* its definition is on the way to the disk: not to be forgotten */
     bool removed; /* no longer in the registry */
     void *live;   /* definition in use; NULL while inactive */
     void *config; /* definition on disk; NULL while transient, or not parsed yet */
@@ -110,7 +111,8 @@ struct object *object_claim(struct registry *registry, const char *name, const u
 void object_forget_if_unused(struct object *object);
 
 /* Makes def the stored definition; it is on disk on return, and takes effect at once or, while active, at the next
- * start. Takes the caller's reference of def, also on failure. Waits; hold a job. */
+ * start. Takes the caller's reference of def, also on failure; a transient object that has ended meanwhile is gone then.
+ * Waits; hold a job. */
 int object_store_def(struct object *object, void *def, struct error *err);
 /* Removes the stored definition: an inactive object is gone, an active one becomes transient. Waits; hold a job. */
 int object_undefine(struct object *object, struct error *err);

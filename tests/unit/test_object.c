@@ -165,6 +165,102 @@ static void job_story(void *unused)
     loop_stop();
 }
 
+static void store(void *owner)
+{
+    struct object *object = owner;
+    struct error err = {0};
+    assert_int_equal(object_store_def(object, toy_parse(NULL, "one " ONE, &err), &err), 0);
+    object_unref(object);
+    loop_stop();
+}
+
+static struct object *transient(struct registry *registry, const char *name, const char *id, struct error *err)
+{
+    unsigned char uuid[UUID_SIZE];
+    uuid_parse(id, uuid);
+    struct object *object = object_claim(registry, name, uuid, err);
+    object_activate(object, toy_parse(NULL, "live", err), -1);
+    return object;
+}
+
+/* A guest may end at any time, also while its definition is on the way to the disk. */
+static void an_end_meanwhile_loses_no_definition(void **state)
+{
+    struct error err = {0};
+    struct registry registry;
+    registry_init(&registry, &toy, NULL, directory);
+    scoped_object struct object *one = transient(&registry, "one", ONE, &err);
+    assert_non_null(fiber_start("store", store, object_ref(one)));
+    object_deactivate(one);
+    object_forget_if_unused(one);
+    loop_run();
+    assert_ptr_equal(registry_find_name(&registry, "one", &err), one);
+    registry_finish(&registry);
+}
+
+static void claim_again(void *owner)
+{
+    struct registry *registry = owner;
+    struct error err = {0};
+    unsigned char uuid[UUID_SIZE];
+    uuid_parse(ONE, uuid);
+    scoped_job struct job job = {0};
+    scoped_object struct object *anew = job_claim(&job, registry, "one", uuid, JOB_START, "create", &err);
+    assert_non_null(anew);
+    assert_int_equal(err.code, 0);
+    assert_true(anew->hidden);
+    object_forget_if_unused(anew);
+    loop_stop();
+}
+
+static void claim_renamed(void *owner)
+{
+    struct registry *registry = owner;
+    struct error err = {0};
+    unsigned char uuid[UUID_SIZE];
+    uuid_parse(TWO, uuid);
+    scoped_job struct job job = {0};
+    assert_null(job_claim(&job, registry, "two", uuid, JOB_START, "create", &err));
+    assert_string_equal(err.message, "toy 'deux' is already defined with uuid " TWO);
+    assert_null(job.object);
+    loop_stop();
+}
+
+static void end_story(void *owner)
+{
+    struct registry *registry = owner;
+    struct error err = {0};
+    scoped_object struct object *one = transient(registry, "one", ONE, &err);
+    scoped_job struct job ending = {0};
+    assert_int_equal(job_begin(&ending, one, JOB_DESTROY, "destroy", &err), 0);
+    fiber_start("claim", claim_again, registry);
+    object_deactivate(one);
+    object_forget_if_unused(one);
+}
+
+static void rename_story(void *owner)
+{
+    struct registry *registry = owner;
+    struct error err = {0};
+    scoped_object struct object *two = define(registry, "two", TWO, &err);
+    scoped_job struct job renaming = {0};
+    assert_int_equal(job_begin(&renaming, two, JOB_DEFINE, "rename", &err), 0);
+    fiber_start("claim", claim_renamed, registry);
+    assert_int_equal(object_rename(two, "deux", &err), 0);
+}
+
+/* Who waits for the job of what it claimed may find another thing than it claimed. */
+static void claims_hold_when_their_job_begins(void **state)
+{
+    struct registry registry;
+    registry_init(&registry, &toy, NULL, directory);
+    fiber_start("end", end_story, &registry);
+    loop_run();
+    fiber_start("rename", rename_story, &registry);
+    loop_run();
+    registry_finish(&registry);
+}
+
 static void in_fiber(void (*story)(void *))
 {
     if (fiber_start("story", story, NULL))
@@ -197,6 +293,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(objects_live_and_are_found_again),
         cmocka_unit_test(jobs_exclude_each_other),
+        cmocka_unit_test(an_end_meanwhile_loses_no_definition),
+        cmocka_unit_test(claims_hold_when_their_job_begins),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
