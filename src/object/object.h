@@ -105,13 +105,14 @@ static inline bool object_active(const struct object *object)
 
 /* Finds the object that a definition of this name and UUID belongs to, or makes a hidden one. Refuses a name with
  * another UUID and a UUID with another name (ERR_OPERATION_FAILED). Returns a reference. The caller then begins a job
- * on it, and ends with object_store_def() or object_activate(), or object_forget_if_unused() when that failed. */
+ * on it (job_claim() does both), and ends with object_store_def() or object_activate(), or object_forget_if_unused()
+ * when nothing came of it. */
 struct object *object_claim(struct registry *registry, const char *name, const unsigned char uuid[UUID_SIZE],
                             struct error *err);
 void object_forget_if_unused(struct object *object);
 
 /* Makes def the stored definition; it is on disk on return, and takes effect at once or, while active, at the next
- * start. Takes the caller's reference of def, also on failure; a transient object that has ended meanwhile is gone then.
+ * start. Takes the caller's reference of def, also on failure; then an object that is neither persistent nor active is gone.
  * Waits; hold a job. */
 int object_store_def(struct object *object, void *def, struct error *err);
 /* Removes the stored definition: an inactive object is gone, an active one becomes transient. Waits; hold a job. */

@@ -49,16 +49,11 @@ struct domain *domain_define(struct driver *driver, const char *xml, unsigned fl
     scoped_domain struct domain *domain = domain_of(object);
     scoped_job struct job job = {0};
     job_asked_by(&job, client);
-    if (job_begin(&job, object, JOB_DEFINE, "define", err) < 0)
+    struct object *object = job_claim(&job, &driver->domains, def->name, def->uuid, JOB_DEFINE, "define", err);
+    if (!object)
         return NULL;
-    if (!string_equal(object->name, def->name))
-        return error_null(err, ERR_OPERATION_FAILED, "domain '%s' was renamed to '%s' meanwhile", def->name,
-                          object->name);
-    if (object_store_def(object, steal(def), err) < 0) {
-        object_forget_if_unused(object);
-        return NULL;
-    }
-    return steal(domain);
+    scoped_domain struct domain *domain = domain_of(object);
+    return object_store_def(object, steal(def), err) < 0 ? NULL : steal(domain);
 }
 
 /* Where the NVRAM of a stored definition lies; NULL when it has none. Also for firmware='efi', where the definition

@@ -304,7 +304,9 @@ struct domain *domain_create(struct driver *driver, const char *xml, unsigned fl
     scoped_domain struct domain *domain = domain_of(object);
     scoped_job struct job job = {0};
     job_asked_by(&job, client);
-    if (job_begin(&job, object, JOB_START, "create", err) < 0)
+    scoped_domain struct domain *domain = domain_of(object);
+    struct object *object = job_claim(&job, &driver->domains, def->name, def->uuid, JOB_START, "create", err);
+    if (!object)
         return NULL;
     if (check_inactive(domain, err) < 0)
         return NULL;
