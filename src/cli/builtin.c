@@ -29,7 +29,7 @@ static int run_pwd(struct invocation *in, struct error *err)
     char path[PATH_MAX];
     if (!getcwd(path, sizeof path))
         return error_system(err, errno, "cannot tell the current directory");
-    puts(path);
+    output_string(in, "directory", path);
     return 0;
 }
 
@@ -96,7 +96,10 @@ static int run_echo(struct invocation *in, struct error *err)
         else
             text_append(&out, text_string(&word));
     }
-    fputs(text_string(&out), option_given(in, "err") ? stderr : stdout);
+    if (option_given(in, "err"))
+        fputs(text_string(&out), stderr);
+    else
+        output_document(in, "text", text_string(&out));
     return 0;
 }
 

@@ -80,7 +80,7 @@ const struct command_option *command_option_find(const struct command *command, 
     for (const struct command_option *option = command->options; option && option->name; option++)
         if (strcmp(option->name, name) == 0)
             return option->type == OPTION_ALIAS ? command_option_find(command, option->help) : option;
-    return (command->flags & COMMAND_LISTING) && strcmp(name, output_option.name) == 0 ? &output_option : NULL;
+    return strcmp(name, output_option.name) == 0 ? &output_option : NULL;
 }
 
 static size_t option_row(const struct invocation *in, const char *name)

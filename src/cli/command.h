@@ -48,7 +48,6 @@ struct command_option {
 enum command_flag {
     COMMAND_NO_CONNECTION = 1, /* works without a daemon */
     COMMAND_HIDDEN = 2,        /* not in help */
-    COMMAND_LISTING = 4,       /* understands --output */
 };
 
 #define COMMAND_OPTIONS_MAX 64
@@ -73,7 +72,7 @@ extern const struct command_group command_groups[]; /* ends with name NULL */
 const struct command *const *command_list(void);
 const struct command *command_find(const char *name);
 const struct command_group *command_group_find(const char *name);
-/* The option of that name, aliases resolved; --output of a listing too. NULL when there is none. */
+/* The option of that name, aliases resolved; --output, which every command has, too. NULL when there is none. */
 const struct command_option *command_option_find(const struct command *command, const char *name);
 
 /* A command with its values, ready to run. */

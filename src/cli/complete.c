@@ -45,8 +45,7 @@ static void offer_options(struct completion *completion, const struct command *c
     for (size_t row = 0; command->options && command->options[row].name; row++)
         if (command->options[row].type != OPTION_ALIAS && !given[row])
             completion->offer(completion, arena_printf(completion->arena, "--%s", command->options[row].name));
-    if (command->flags & COMMAND_LISTING)
-        completion->offer(completion, "--output");
+    completion->offer(completion, "--output");
 }
 
 static void offer_formats(struct completion *completion)

@@ -22,7 +22,7 @@ static int run_connect(struct invocation *in, struct error *err)
 
 static int run_uri(struct invocation *in, struct error *err)
 {
-    puts(in->shell->connection->uri);
+    output_string(in, "uri", in->shell->connection->uri);
     return 0;
 }
 
@@ -31,7 +31,7 @@ static int run_hostname(struct invocation *in, struct error *err)
     struct connect_get_hostname_ret ret;
     if (remote_connect_get_hostname(shell_client(in), in->arena, &ret, err) < 0)
         return command_failed(err, "cannot ask the daemon for its host name");
-    puts(ret.hostname);
+    output_string(in, "hostname", ret.hostname);
     return 0;
 }
 
@@ -80,7 +80,6 @@ const struct command connection_commands[] = {
      "that fails.", connect_options, run_connect, COMMAND_NO_CONNECTION},
     {"hostname", "host", "name of the daemon's host", NULL, NULL, run_hostname},
     {"uri", "host", "URI of the connection", NULL, NULL, run_uri},
-    {"version", "host", "versions of the client, the daemon and the hypervisor", NULL, version_options, run_version,
-     COMMAND_LISTING},
+    {"version", "host", "versions of the client, the daemon and the hypervisor", NULL, version_options, run_version},
     {0},
 };

@@ -124,6 +124,18 @@ const char *domain_xml(struct invocation *in, const struct wire_domain *dom, uns
     return ret.xml;
 }
 
+struct document *domain_document(struct invocation *in, const struct wire_domain *dom, unsigned flags,
+                                 struct error *err)
+{
+    const char *xml = domain_xml(in, dom, flags, err);
+    return xml ? document_parse(xml, arena_printf(in->arena, "the XML of domain '%s'", dom->name), err) : NULL;
+}
+
+struct document *domain_get_document(struct invocation *in, struct wire_domain *dom, unsigned flags, struct error *err)
+{
+    return domain_get(in, dom, err) < 0 ? NULL : domain_document(in, dom, flags, err);
+}
+
 char *xml_file_read(struct invocation *in, const char *path, struct error *err)
 {
     bool standard = strcmp(path, "-") == 0;

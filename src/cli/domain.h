@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/shell.h"
+#include "cli/xpath.h"
 #include "client_stubs.h"
 
 /* What the commands about domains share. */
@@ -30,6 +31,10 @@ int domain_affect(const struct invocation *in, unsigned *flags, struct error *er
 
 /* Waits. The domain's XML with these flags; NULL on failure. */
 const char *domain_xml(struct invocation *in, const struct wire_domain *dom, unsigned flags, struct error *err);
+/* Waits. The same, parsed; the second finds the domain of --domain first. */
+struct document *domain_document(struct invocation *in, const struct wire_domain *dom, unsigned flags,
+                                 struct error *err);
+struct document *domain_get_document(struct invocation *in, struct wire_domain *dom, unsigned flags, struct error *err);
 /* A file with XML ("-" or /dev/stdin: standard input); NULL on failure. */
 char *xml_file_read(struct invocation *in, const char *path, struct error *err);
 

@@ -4,20 +4,13 @@
 
 #include "base/text.h"
 #include "cli/domain.h"
-#include "cli/xpath.h"
 #include "rpc/params.h"
 
-static struct document *domain_document(struct invocation *in, const struct wire_domain *dom, unsigned flags,
-                                        struct error *err)
-{
-    const char *xml = domain_xml(in, dom, flags, err);
-    return xml ? document_parse(xml, arena_printf(in->arena, "the XML of domain '%s'", dom->name), err) : NULL;
-}
+typedef int (*row_function)(struct invocation *in, struct document *document, xmlNode *node, void *owner,
+                            struct error *err);
 
 /* Calls row() for each node of the expression. */
-static int each_node(struct invocation *in, struct document *document, const char *expression,
-                     int (*row)(struct invocation *in, struct document *document, xmlNode *node, void *owner,
-                                struct error *err),
+static int each_node(struct invocation *in, struct document *document, const char *expression, row_function row,
                      void *owner, struct error *err)
 {
     xmlXPathObject *found = document_query(document, expression);
@@ -52,23 +45,28 @@ static int disk_row(struct invocation *in, struct document *document, xmlNode *d
     return 0;
 }
 
+/* A table of what the expression finds in the domain's XML. */
+static int print_devices(struct invocation *in, const char *expression, row_function row, const struct column *columns,
+                         size_t column_count, struct error *err)
+{
+    struct wire_domain dom;
+    scoped_document struct document *document =
+        domain_get_document(in, &dom, option_given(in, "inactive") ? DOMAIN_XML_INACTIVE : 0, err);
+    if (!document)
+        return -1;
+    struct table *table = table_new(in->arena, columns, column_count);
+    if (each_node(in, document, expression, row, table, err) < 0)
+        return -1;
+    table_print(table, in);
+    return 0;
+}
+
 static int run_domblklist(struct invocation *in, struct error *err)
 {
     bool details = option_given(in, "details");
     const struct column columns[] = {{"type", details ? "Type" : NULL}, {"device", details ? "Device" : NULL},
                                      {"target", "Target"}, {"source", "Source"}};
-    struct wire_domain dom;
-    if (domain_get(in, &dom, err) < 0)
-        return -1;
-    scoped_document struct document *document =
-        domain_document(in, &dom, option_given(in, "inactive") ? DOMAIN_XML_INACTIVE : 0, err);
-    if (!document)
-        return -1;
-    struct table *table = table_new(in->arena, columns, COUNT(columns));
-    if (each_node(in, document, "/domain/devices/disk", disk_row, table, err) < 0)
-        return -1;
-    table_print(table, in);
-    return 0;
+    return print_devices(in, "/domain/devices/disk", disk_row, columns, COUNT(columns), err);
 }
 
 static int interface_row(struct invocation *in, struct document *document, xmlNode *node, void *owner,
@@ -86,18 +84,7 @@ static int run_domiflist(struct invocation *in, struct error *err)
 {
     static const struct column columns[] = {{"interface", "Interface"}, {"type", "Type"}, {"source", "Source"},
                                             {"model", "Model"}, {"mac", "MAC"}};
-    struct wire_domain dom;
-    if (domain_get(in, &dom, err) < 0)
-        return -1;
-    scoped_document struct document *document =
-        domain_document(in, &dom, option_given(in, "inactive") ? DOMAIN_XML_INACTIVE : 0, err);
-    if (!document)
-        return -1;
-    struct table *table = table_new(in->arena, columns, COUNT(columns));
-    if (each_node(in, document, "/domain/devices/interface", interface_row, table, err) < 0)
-        return -1;
-    table_print(table, in);
-    return 0;
+    return print_devices(in, "/domain/devices/interface", interface_row, columns, COUNT(columns), err);
 }
 
 static char *size_text(struct invocation *in, uint64_t bytes)
@@ -206,15 +193,13 @@ static int run_domblkstat(struct invocation *in, struct error *err)
         uint64_t value;
         if (params_get_u64(ret.params, ret.params_count, block_fields[i].field, &value, NULL) <= 0)
             continue;
-        if (output_is_json(in))
-            record_number(record, block_fields[i].name, NULL, value, NULL);
-        else if (option_given(in, "human"))
-            printf(" %-31s %" PRIu64 "\n", arena_printf(in->arena, "%s:", block_fields[i].meaning), value);
-        else
-            printf("%s %s %" PRIu64 "\n", args.path, block_fields[i].name, value);
+        const char *meaning = arena_printf(in->arena, "%s:", block_fields[i].meaning);
+        const char *line = option_given(in, "human") ? arena_printf(in->arena, " %-31s %" PRIu64, meaning, value)
+                                                     : arena_printf(in->arena, "%s %s %" PRIu64, args.path,
+                                                                    block_fields[i].name, value);
+        record_line(record, block_fields[i].name, json_integer((json_int_t)value), "%s", line);
     }
-    if (output_is_json(in))
-        record_print(record, in, 0);
+    record_print(record, in, 0);
     return 0;
 }
 
@@ -260,14 +245,11 @@ static int run_domifstat(struct invocation *in, struct error *err)
         {"tx_bytes", ret.tx_bytes}, {"tx_packets", ret.tx_packets}, {"tx_errs", ret.tx_errs}, {"tx_drop", ret.tx_drop},
     };
     struct record *record = record_new(in->arena);
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        if (output_is_json(in))
-            record_signed(record, rows[i].name, NULL, rows[i].value, NULL);
-        else if (rows[i].value >= 0)
-            printf("%s %s %" PRId64 "\n", args.device, rows[i].name, rows[i].value);
-    }
-    if (output_is_json(in))
-        record_print(record, in, 0);
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (rows[i].value >= 0) /* -1: the daemon does not know */
+            record_line(record, rows[i].name, json_integer(rows[i].value), "%s %s %" PRId64, args.device, rows[i].name,
+                        rows[i].value);
+    record_print(record, in, 0);
     return 0;
 }
 
@@ -306,12 +288,10 @@ static const struct command_option domifstat_options[] = {
 };
 
 const struct command device_commands[] = {
-    {"domblkinfo", "monitor", "sizes of a domain's disks", NULL, domblkinfo_options, run_domblkinfo, COMMAND_LISTING},
-    {"domblklist", "monitor", "disks of a domain", NULL, domblklist_options, run_domblklist, COMMAND_LISTING},
-    {"domblkstat", "monitor", "statistics of a domain's disks", NULL, domblkstat_options, run_domblkstat,
-     COMMAND_LISTING},
-    {"domiflist", "monitor", "network interfaces of a domain", NULL, domiflist_options, run_domiflist, COMMAND_LISTING},
-    {"domifstat", "monitor", "statistics of a network interface", NULL, domifstat_options, run_domifstat,
-     COMMAND_LISTING},
+    {"domblkinfo", "monitor", "sizes of a domain's disks", NULL, domblkinfo_options, run_domblkinfo},
+    {"domblklist", "monitor", "disks of a domain", NULL, domblklist_options, run_domblklist},
+    {"domblkstat", "monitor", "statistics of a domain's disks", NULL, domblkstat_options, run_domblkstat},
+    {"domiflist", "monitor", "network interfaces of a domain", NULL, domiflist_options, run_domiflist},
+    {"domifstat", "monitor", "statistics of a network interface", NULL, domifstat_options, run_domifstat},
     {0},
 };

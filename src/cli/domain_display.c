@@ -7,7 +7,6 @@
 #include "base/text.h"
 #include "cli/domain.h"
 #include "cli/keycodes.h"
-#include "cli/xpath.h"
 #include "rpc/uri.h"
 
 #define SCREENSHOT_TIMEOUT_MS 60000
@@ -164,11 +163,13 @@ static int run_domdisplay(struct invocation *in, struct error *err)
         return -1;
     if (dom.id < 0)
         return error_set(err, ERR_OPERATION_INVALID, "domain '%s' does not run", dom.name);
-    const char *xml = domain_xml(in, &dom, option_given(in, "include-password") ? DOMAIN_XML_SECURE : 0, err);
-    scoped_document struct document *document = xml ? document_parse(xml, "the domain's XML", err) : NULL;
+    scoped_document struct document *document =
+        domain_document(in, &dom, option_given(in, "include-password") ? DOMAIN_XML_SECURE : 0, err);
     if (!document)
         return -1;
     xmlXPathObject *found = document_query(document, "/domain/devices/graphics");
+    scoped_listing struct listing listing;
+    listing_init(&listing, in);
     size_t shown = 0;
     for (int i = 0; found && found->nodesetval && i < found->nodesetval->nodeNr; i++) {
         xmlNode *graphics = found->nodesetval->nodeTab[i];
@@ -176,22 +177,20 @@ static int run_domdisplay(struct invocation *in, struct error *err)
         if (!uri || (type && !string_equal(type, document_string(in->arena, document, graphics, "@type"))))
             continue;
         if (!shown++ || option_given(in, "all"))
-            puts(uri);
+            listing_word(&listing, "uri", uri);
     }
     xmlXPathFreeObject(found);
     if (!shown)
         return error_set(err, ERR_OPERATION_INVALID, "domain '%s' has no graphical display%s%s", dom.name,
                          type ? " of type " : "", type ? type : "");
+    listing_end(&listing);
     return 0;
 }
 
 static int run_vncdisplay(struct invocation *in, struct error *err)
 {
     struct wire_domain dom;
-    if (domain_get(in, &dom, err) < 0)
-        return -1;
-    const char *xml = domain_xml(in, &dom, 0, err);
-    scoped_document struct document *document = xml ? document_parse(xml, "the domain's XML", err) : NULL;
+    scoped_document struct document *document = domain_get_document(in, &dom, 0, err);
     if (!document)
         return -1;
     int32_t port = 0;
@@ -202,23 +201,21 @@ static int run_vncdisplay(struct invocation *in, struct error *err)
         return error_set(err, ERR_OPERATION_INVALID, "domain '%s' has no VNC display that listens on a port", dom.name);
     bool everywhere = !listen || strcmp(listen, "0.0.0.0") == 0;
     bool brackets = !everywhere && strchr(listen, ':');
-    printf("%s%s%s:%d\n", brackets ? "[" : "", everywhere ? "" : listen, brackets ? "]" : "", port - 5900);
+    output_string(in, "display", arena_printf(in->arena, "%s%s%s:%d", brackets ? "[" : "", everywhere ? "" : listen,
+                                              brackets ? "]" : "", port - 5900));
     return 0;
 }
 
 static int run_ttyconsole(struct invocation *in, struct error *err)
 {
     struct wire_domain dom;
-    if (domain_get(in, &dom, err) < 0)
-        return -1;
-    const char *xml = domain_xml(in, &dom, 0, err);
-    scoped_document struct document *document = xml ? document_parse(xml, "the domain's XML", err) : NULL;
+    scoped_document struct document *document = domain_get_document(in, &dom, 0, err);
     if (!document)
         return -1;
     const char *tty = document_string(in->arena, document, NULL, "/domain/devices/console/@tty");
     if (!tty)
         return error_set(err, ERR_OPERATION_INVALID, "domain '%s' has no console on a terminal of the host", dom.name);
-    puts(tty);
+    output_string(in, "tty", tty);
     return 0;
 }
 

@@ -10,7 +10,8 @@ static int run_domid(struct invocation *in, struct error *err)
     struct wire_domain dom;
     if (domain_find(in, "domain", DOMAIN_BY_NAME | DOMAIN_BY_UUID, &dom, err) < 0)
         return -1;
-    dom.id < 0 ? puts("-") : printf("%d\n", dom.id);
+    output_value(in, "id", dom.id < 0 ? "-" : arena_printf(in->arena, "%d", dom.id),
+                 dom.id < 0 ? json_null() : json_integer(dom.id));
     return 0;
 }
 
@@ -21,7 +22,7 @@ static int run_domuuid(struct invocation *in, struct error *err)
     if (domain_find(in, "domain", DOMAIN_BY_NAME | DOMAIN_BY_ID, &dom, err) < 0)
         return -1;
     uuid_format(dom.uuid, uuid);
-    puts(uuid);
+    output_string(in, "uuid", uuid);
     return 0;
 }
 
@@ -30,7 +31,7 @@ static int run_domname(struct invocation *in, struct error *err)
     struct wire_domain dom;
     if (domain_find(in, "domain", DOMAIN_BY_ID | DOMAIN_BY_UUID, &dom, err) < 0)
         return -1;
-    puts(dom.name);
+    output_string(in, "name", dom.name);
     return 0;
 }
 
@@ -42,13 +43,11 @@ static int run_domstate(struct invocation *in, struct error *err)
         return -1;
     if (remote_domain_get_state(shell_client(in), &args, in->arena, &ret, err) < 0)
         return command_failed(err, "cannot read the state of domain '%s'", args.dom.name);
-    if (output_is_json(in))
-        output_json(json_pack("{s:s, s:s}", "state", domain_state_word(ret.state), "reason",
-                              domain_reason_word(ret.state, ret.reason)));
-    else if (option_given(in, "reason"))
-        printf("%s (%s)\n", domain_state_word(ret.state), domain_reason_word(ret.state, ret.reason));
-    else
-        puts(domain_state_word(ret.state));
+    const char *state = domain_state_word(ret.state), *reason = domain_reason_word(ret.state, ret.reason);
+    struct record *record = record_new(in->arena);
+    record_line(record, "state", json_string(state), option_given(in, "reason") ? "%s (%s)" : "%s", state, reason);
+    record_text(record, "reason", NULL, reason);
+    record_print(record, in, 0);
     return 0;
 }
 
@@ -71,15 +70,13 @@ static int run_domcontrol(struct invocation *in, struct error *err)
     const char *state = ret.state < COUNT(states) ? states[ret.state] : "unknown";
     const char *detail = ret.details < COUNT(details) ? details[ret.details] : "unknown";
     double seconds = (double)ret.state_time / 1000;
-    if (output_is_json(in))
-        output_json(json_pack("{s:s, s:s*, s:f}", "state", state, "detail",
-                              ret.state == DOMAIN_CONTROL_ERROR ? detail : NULL, "seconds", seconds));
-    else if (ret.state == DOMAIN_CONTROL_OK)
-        puts(state);
-    else if (ret.state == DOMAIN_CONTROL_ERROR)
-        printf("%s: %s (%0.3fs)\n", state, detail, seconds);
-    else
-        printf("%s (%0.3fs)\n", state, seconds);
+    struct record *record = record_new(in->arena);
+    const char *why = ret.state == DOMAIN_CONTROL_ERROR ? arena_printf(in->arena, ": %s", detail) : "";
+    const char *since = ret.state == DOMAIN_CONTROL_OK ? "" : arena_printf(in->arena, " (%0.3fs)", seconds);
+    record_line(record, "state", json_string(state), "%s%s%s", state, why, since);
+    record_text(record, "detail", NULL, ret.state == DOMAIN_CONTROL_ERROR ? detail : NULL);
+    record_add(record, "seconds", NULL, NULL, json_real(seconds));
+    record_print(record, in, 0);
     return 0;
 }
 
@@ -198,18 +195,14 @@ static int run_domtime(struct invocation *in, struct error *err)
     get.dom = set.dom;
     if (remote_domain_get_time(shell_client(in), &get, in->arena, &ret, err) < 0)
         return command_failed(err, "cannot read the time of domain '%s'", get.dom.name);
-    if (output_is_json(in)) {
-        output_json(json_pack("{s:I, s:I}", "seconds", (json_int_t)ret.seconds, "nanoseconds",
-                              (json_int_t)ret.nseconds));
-    } else if (option_given(in, "pretty")) {
-        char stamp[64];
-        time_t seconds = ret.seconds;
-        struct tm tm;
-        strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M:%S", gmtime_r(&seconds, &tm));
-        printf("Time: %s\n", stamp);
-    } else {
-        printf("Time: %lld\n", (long long)ret.seconds);
-    }
+    char stamp[64];
+    time_t seconds = ret.seconds;
+    struct tm tm;
+    strftime(stamp, sizeof stamp, option_given(in, "pretty") ? "%Y-%m-%d %H:%M:%S" : "%s", gmtime_r(&seconds, &tm));
+    struct record *record = record_new(in->arena);
+    record_add(record, "seconds", "Time", stamp, json_integer(ret.seconds));
+    record_number(record, "nanoseconds", NULL, ret.nseconds, NULL);
+    record_print(record, in, 1);
     return 0;
 }
 
@@ -231,15 +224,13 @@ static const struct command_option domtime_options[] = {
 };
 
 const struct command info_commands[] = {
-    {"domcontrol", "monitor", "whether a domain can be controlled now", NULL, domain_options, run_domcontrol,
-     COMMAND_LISTING},
+    {"domcontrol", "monitor", "whether a domain can be controlled now", NULL, domain_options, run_domcontrol},
     {"domid", "domain", "id of a domain", "The id of a running domain, given by name or UUID; - when it does not run.",
      domain_options, run_domid},
-    {"dominfo", "monitor", "facts about a domain", NULL, domain_options, run_dominfo, COMMAND_LISTING},
+    {"dominfo", "monitor", "facts about a domain", NULL, domain_options, run_dominfo},
     {"domname", "domain", "name of a domain", NULL, domain_options, run_domname},
-    {"domstate", "monitor", "state of a domain", NULL, domstate_options, run_domstate, COMMAND_LISTING},
-    {"domtime", "monitor", "read or set the guest's time", "Asks the guest's agent.", domtime_options, run_domtime,
-     COMMAND_LISTING},
+    {"domstate", "monitor", "state of a domain", NULL, domstate_options, run_domstate},
+    {"domtime", "monitor", "read or set the guest's time", "Asks the guest's agent.", domtime_options, run_domtime},
     {"domuuid", "domain", "UUID of a domain", NULL, domain_options, run_domuuid},
     {0},
 };

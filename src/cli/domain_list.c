@@ -159,6 +159,6 @@ static const struct command_option list_options[] = {
 
 const struct command list_commands[] = {
     {"list", "monitor", "list domains", "Lists the running domains, or those that the filters name. Several filters of "
-     "different kinds must all fit.", list_options, run_list, COMMAND_LISTING},
+     "different kinds must all fit.", list_options, run_list},
     {0},
 };

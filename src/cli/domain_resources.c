@@ -106,13 +106,9 @@ static int print_all_counts(struct invocation *in, const struct wire_domain *dom
         int count = 0;
         if (read_count(in, dom, rows[i].flags, &count, &ignored) < 0)
             continue; /* not running has no live one, transient no config */
-        if (output_is_json(in))
-            record_signed(record, rows[i].key, NULL, count, NULL);
-        else
-            printf("%-12s %-12s %3d\n", rows[i].which, rows[i].where, count);
+        record_line(record, rows[i].key, json_integer(count), "%-12s %-12s %3d", rows[i].which, rows[i].where, count);
     }
-    if (output_is_json(in))
-        record_print(record, in, 0);
+    record_print(record, in, 0);
     return 0;
 }
 
@@ -132,7 +128,7 @@ static int run_vcpucount(struct invocation *in, struct error *err)
     int count = 0;
     if (read_count(in, &dom, flags, &count, err) < 0)
         return -1;
-    printf("%d\n", count);
+    output_number(in, "vcpus", (uint64_t)count);
     return 0;
 }
 
@@ -185,7 +181,8 @@ static int run_vcpuinfo(struct invocation *in, struct error *err)
         return -1;
     if (read_vcpus(in, &dom, &list, err) < 0)
         return command_failed(err, "cannot read the virtual processors of domain '%s'", dom.name);
-    json_t *rows = json_array();
+    scoped_listing struct listing listing;
+    listing_init(&listing, in);
     for (int i = 0; i < list.count; i++) {
         const struct wire_vcpu_info *info = list.info ? &list.info[i] : NULL;
         const uint8_t *map = list.maps + (size_t)i * list.map_length;
@@ -204,17 +201,11 @@ static int run_vcpuinfo(struct invocation *in, struct error *err)
                    info ? arena_printf(in->arena, "%.1fs", (double)info->cpu_time / 1e9) : "N/A",
                    info ? json_integer((json_int_t)info->cpu_time) : json_null());
         record_add(record, "affinity", "CPU Affinity", affinity, json_string(ranges));
-        if (output_is_json(in)) {
-            json_array_append_new(rows, record_json(record));
-            continue;
-        }
-        record_print(record, in, 16);
         if (i + 1 < list.count)
-            putchar('\n');
+            record_line(record, NULL, NULL, "%s", "");
+        listing_add(&listing, record, 16);
     }
-    if (output_is_json(in))
-        output_json(json_incref(rows));
-    json_decref(rows);
+    listing_end(&listing);
     return 0;
 }
 
@@ -258,8 +249,7 @@ const struct command resource_commands[] = {
     {"setmem", "domain", "change the memory of a domain", "Of a running domain: through its balloon.", memory_options,
      run_setmem},
     {"setvcpus", "domain", "change the number of virtual processors", NULL, setvcpus_options, run_setvcpus},
-    {"vcpucount", "domain", "numbers of virtual processors", NULL, vcpucount_options, run_vcpucount, COMMAND_LISTING},
-    {"vcpuinfo", "domain", "virtual processors of a domain, one by one", NULL, vcpuinfo_options, run_vcpuinfo,
-     COMMAND_LISTING},
+    {"vcpucount", "domain", "numbers of virtual processors", NULL, vcpucount_options, run_vcpucount},
+    {"vcpuinfo", "domain", "virtual processors of a domain, one by one", NULL, vcpuinfo_options, run_vcpuinfo},
     {0},
 };

@@ -65,23 +65,22 @@ static int run_domstats(struct invocation *in, struct error *err)
         return -1;
     if (remote_connect_get_all_domain_stats(shell_client(in), &args, in->arena, &ret, err) < 0)
         return command_failed(err, "cannot read the statistics");
-    json_t *rows = json_array();
+    scoped_listing struct listing listing;
+    listing_init(&listing, in);
     for (uint32_t i = 0; i < ret.ret_stats_count; i++) {
-        const struct wire_domain_stats_record *record = &ret.ret_stats[i];
+        const struct wire_domain_stats_record *stats = &ret.ret_stats[i];
+        struct record *record = record_new(in->arena);
         char uuid[UUID_STRING_SIZE];
-        uuid_format(record->dom.uuid, uuid);
-        if (output_is_json(in)) {
-            json_array_append_new(rows, json_pack("{s:s, s:s, s:o}", "domain", record->dom.name, "uuid", uuid, "stats",
-                                                  values_json(record->params, record->params_count)));
-            continue;
-        }
-        printf("%sDomain: '%s'\n", i ? "\n" : "", record->dom.name);
-        for (uint32_t k = 0; k < record->params_count; k++)
-            printf("  %s=%s\n", record->params[k].field, value_text(in->arena, &record->params[k]));
+        uuid_format(stats->dom.uuid, uuid);
+        record_line(record, "domain", json_string(stats->dom.name), "%sDomain: '%s'", i ? "\n" : "", stats->dom.name);
+        record_text(record, "uuid", NULL, uuid);
+        record_add(record, "stats", NULL, NULL, values_json(stats->params, stats->params_count));
+        for (uint32_t k = 0; k < stats->params_count; k++)
+            record_line(record, NULL, NULL, "  %s=%s", stats->params[k].field,
+                        value_text(in->arena, &stats->params[k]));
+        listing_add(&listing, record, 0);
     }
-    if (output_is_json(in))
-        output_json(json_incref(rows));
-    json_decref(rows);
+    listing_end(&listing);
     return 0;
 }
 
@@ -121,13 +120,10 @@ static int run_dommemstat(struct invocation *in, struct error *err)
         int tag = ret.stats[i].tag;
         if (tag < 0 || (size_t)tag >= COUNT(names) || !names[tag])
             continue;
-        if (output_is_json(in))
-            record_number(record, names[tag], NULL, ret.stats[i].val, NULL);
-        else
-            printf("%s %llu\n", names[tag], (unsigned long long)ret.stats[i].val);
+        record_line(record, names[tag], json_integer((json_int_t)ret.stats[i].val), "%s %llu", names[tag],
+                    (unsigned long long)ret.stats[i].val);
     }
-    if (output_is_json(in))
-        record_print(record, in, 0);
+    record_print(record, in, 0);
     return 0;
 }
 
@@ -167,10 +163,9 @@ static const struct command_option dommemstat_options[] = {
 };
 
 const struct command stats_commands[] = {
-    {"dommemstat", "monitor", "memory statistics of a domain", NULL, dommemstat_options, run_dommemstat,
-     COMMAND_LISTING},
+    {"dommemstat", "monitor", "memory statistics of a domain", NULL, dommemstat_options, run_dommemstat},
     {"domstats", "monitor", "statistics of many domains at once", "Without group options: every group the daemon "
      "knows.",
-     domstats_options, run_domstats, COMMAND_LISTING},
+     domstats_options, run_domstats},
     {0},
 };

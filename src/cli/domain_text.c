@@ -52,8 +52,8 @@ static int run_desc(struct invocation *in, struct error *err)
         if (!now && err->code != ERR_NO_DOMAIN_METADATA)
             return command_failed(err, "cannot read the %s of domain '%s'", what, dom.name);
         if (!option_given(in, "edit")) {
-            if (now && *now)
-                fputs(now, stdout);
+            if ((now && *now) || output_is_json(in))
+                output_document(in, what, now ? now : "");
             else
                 output_note(in, "No %s for domain: %s", what, dom.name);
             *err = (struct error){0};
@@ -117,7 +117,7 @@ static int run_metadata(struct invocation *in, struct error *err)
     const char *text = read_metadata(in, &dom, DOMAIN_METADATA_ELEMENT, uri, flags, err);
     if (!text)
         return command_failed(err, "cannot read the metadata '%s' of domain '%s'", uri, dom.name);
-    puts(text);
+    output_string(in, "xml", text);
     return 0;
 }
 

@@ -3,7 +3,6 @@
 
 #include "base/text.h"
 #include "cli/domain.h"
-#include "cli/xpath.h"
 
 /* What the expression finds, each on lines of its own; wrapped in one element it is a document. */
 static int print_xpath(struct invocation *in, const char *xml, const char *expression, bool wrap, struct error *err)
@@ -19,16 +18,16 @@ static int print_xpath(struct invocation *in, const char *xml, const char *expre
         result = error_set(err, ERR_INVALID_ARG, "the expression '%s' finds a value, not parts of the document",
                            expression);
     } else {
-        if (wrap)
-            puts("<nodes>");
+        scoped_text struct text out = {0};
+        text_append(&out, wrap ? "<nodes>\n" : "");
         for (int i = 0; found->nodesetval && i < found->nodesetval->nodeNr; i++) {
             xmlBuffer *buffer = xmlBufferCreate();
             xmlNodeDump(buffer, document->xml, found->nodesetval->nodeTab[i], wrap ? 1 : 0, 1);
-            printf("%s%s\n", wrap ? "  " : "", (const char *)xmlBufferContent(buffer));
+            text_printf(&out, "%s%s\n", wrap ? "  " : "", (const char *)xmlBufferContent(buffer));
             xmlBufferFree(buffer);
         }
-        if (wrap)
-            puts("</nodes>");
+        text_append(&out, wrap ? "</nodes>\n" : "");
+        output_document(in, "xml", text_string(&out));
     }
     xmlXPathFreeObject(found);
     return result;
@@ -56,7 +55,7 @@ static int run_dumpxml(struct invocation *in, struct error *err)
         return -1;
     if (option_given(in, "xpath"))
         return print_xpath(in, xml, option_text(in, "xpath"), option_given(in, "wrap"), err);
-    fputs(xml, stdout);
+    output_document(in, "xml", xml);
     return 0;
 }
 

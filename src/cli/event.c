@@ -69,15 +69,11 @@ int event_wait(struct invocation *in, struct condition *changed, const bool *don
 
 static int list_kinds(struct invocation *in)
 {
-    static const struct column columns[] = {{"name", "Name"}};
-    struct table *table = table_new(in->arena, columns, COUNT(columns));
-    for (const struct event_kind *kind = event_kinds; kind->name; kind++) {
-        table_row(table, kind->name);
-        if (!output_is_json(in))
-            puts(kind->name);
-    }
-    if (output_is_json(in))
-        table_print(table, in);
+    scoped_listing struct listing listing;
+    listing_init(&listing, in);
+    for (const struct event_kind *kind = event_kinds; kind->name; kind++)
+        listing_word(&listing, "name", kind->name);
+    listing_end(&listing);
     return 0;
 }
 
@@ -183,6 +179,6 @@ static const struct command_option event_options[] = {
 
 const struct command event_commands[] = {
     {"event", "events", "wait for events of domains", "Prints what happens. Succeeds when at least one event came.",
-     event_options, run_event, COMMAND_LISTING},
+     event_options, run_event},
     {0},
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "cli/output.h"
 #include "cli/parse.h"
 #include "cli/program.h"
 #include "version.h"
@@ -24,17 +25,13 @@ void help_print_groups(void)
         print_group(group);
 }
 
-/* The rows a person sees: aliases are left out, a listing has --output at its end. */
+/* The rows a person sees: aliases are left out. */
 static const struct command_option *next_option(const struct command *command, const struct command_option *option)
 {
-    if (option && option == command_option_find(command, "output") && (command->flags & COMMAND_LISTING))
-        return NULL;
     option = option ? option + 1 : command->options;
     while (option && option->name && option->type == OPTION_ALIAS)
         option++;
-    if (option && option->name)
-        return option;
-    return (command->flags & COMMAND_LISTING) ? command_option_find(command, "output") : NULL;
+    return option && option->name ? option : NULL;
 }
 
 /* NAME <required> [--optional <string>] ... */
@@ -78,6 +75,32 @@ static void print_command(const struct command *command)
         printf("\n  OPTIONS\n");
     for (; option; option = next_option(command, option))
         printf("    %-30s %s\n", option_heading(arena, option), option->help);
+}
+
+static const char *type_word(const struct command_option *option)
+{
+    return option->type == OPTION_BOOL ? "flag" : option->type == OPTION_REST ? "strings" : option_type_name(option);
+}
+
+/* All that a program needs to make a form, or a completion, of a command. */
+static json_t *command_json(const struct command *command)
+{
+    json_t *options = json_array();
+    for (const struct command_option *option = NULL; (option = next_option(command, option));)
+        json_array_append_new(options, json_pack("{s:s, s:s, s:b, s:s}", "name", option->name, "type",
+                                                 type_word(option), "required", option->flags & OPTION_REQUIRED, "help",
+                                                 option->help));
+    return json_pack("{s:s, s:s, s:s, s:s*, s:o}", "name", command->name, "group", command->group, "help",
+                     command->help, "description", command->description, "options", options);
+}
+
+static json_t *commands_json(const struct command_group *group)
+{
+    json_t *rows = json_array();
+    for (const struct command *const *command = command_list(); *command; command++)
+        if (!((*command)->flags & COMMAND_HIDDEN) && (!group || strcmp((*command)->group, group->name) == 0))
+            json_array_append_new(rows, command_json(*command));
+    return rows;
 }
 
 /* Text for roff: a leading dot or quote would be a request, a dash would become a hyphen. */
@@ -141,7 +164,8 @@ static const char *const man_before[][2] = {
      "grammar is that of virsh. With one argument it runs the commands in it, separated by semicolons; with several "
      "they are the words of one command; with none it is an interactive shell. A command's words go to its options in "
      "the order in which its synopsis names them, or to the option that is named before them. A domain is given by "
-     "name, id or UUID."},
+     "name, id or UUID. Every command takes --output json: what it would print as lines or as a table it then prints "
+     "as JSON, and remarks like 'Domain started' not at all."},
 };
 
 static const char *const man_after[][2] = {
@@ -188,20 +212,21 @@ static int run_help(struct invocation *in, struct error *err)
         man_print();
         return 0;
     }
-    if (!word) {
-        printf("Commands by group:\n\n");
-        help_print_groups();
-        return 0;
-    }
-    const struct command *command = command_find(word);
-    const struct command_group *group = command_group_find(word);
-    if (!command && !group)
+    const struct command *command = word ? command_find(word) : NULL;
+    const struct command_group *group = word ? command_group_find(word) : NULL;
+    if (word && !command && !group)
         return error_set(err, ERR_INVALID_ARG, "'%s' is neither a command nor a group of commands; 'help' lists both",
                          word);
-    if (command)
+    if (output_is_json(in)) {
+        output_json(command ? command_json(command) : commands_json(group));
+    } else if (command) {
         print_command(command);
-    else
+    } else if (group) {
         print_group(group);
+    } else {
+        printf("Commands by group; every one takes --output json:\n\n");
+        help_print_groups();
+    }
     return 0;
 }
 

@@ -4,14 +4,13 @@
 #include "base/text.h"
 #include "cli/bitmap.h"
 #include "cli/domain.h"
-#include "cli/xpath.h"
 
 static int run_capabilities(struct invocation *in, struct error *err)
 {
     struct connect_get_capabilities_ret ret;
     if (remote_connect_get_capabilities(shell_client(in), in->arena, &ret, err) < 0)
         return command_failed(err, "cannot read the capabilities");
-    puts(ret.capabilities);
+    output_string(in, "xml", ret.capabilities);
     return 0;
 }
 
@@ -24,7 +23,7 @@ static int run_domcapabilities(struct invocation *in, struct error *err)
     struct connect_get_domain_capabilities_ret ret;
     if (remote_connect_get_domain_capabilities(shell_client(in), &args, in->arena, &ret, err) < 0)
         return command_failed(err, "cannot read the domain capabilities");
-    puts(ret.capabilities);
+    output_string(in, "xml", ret.capabilities);
     return 0;
 }
 
@@ -34,7 +33,7 @@ static int run_sysinfo(struct invocation *in, struct error *err)
     struct connect_get_sysinfo_ret ret;
     if (remote_connect_get_sysinfo(shell_client(in), &args, in->arena, &ret, err) < 0)
         return command_failed(err, "cannot read the system information");
-    fputs(ret.sysinfo, stdout);
+    output_document(in, "xml", ret.sysinfo);
     return 0;
 }
 
@@ -50,13 +49,14 @@ static int run_maxvcpus(struct invocation *in, struct error *err)
     if (remote_connect_get_domain_capabilities(shell_client(in), &domain_args, in->arena, &domain_ret, &ignored) == 0)
         document = document_parse(domain_ret.capabilities, "the domain capabilities", &ignored);
     const char *max = document ? document_string(in->arena, document, NULL, "/domainCapabilities/vcpu/@max") : NULL;
-    if (max) {
-        puts(max);
+    uint32_t from_xml;
+    if (max && parse_u32(max, 10, &from_xml) == 0) {
+        output_number(in, "max_vcpus", from_xml);
         return 0;
     }
     if (remote_connect_get_max_vcpus(shell_client(in), &args, in->arena, &ret, err) < 0)
         return command_failed(err, "cannot read the largest number of virtual processors");
-    printf("%d\n", ret.max_vcpus);
+    output_number(in, "max_vcpus", (uint64_t)ret.max_vcpus);
     return 0;
 }
 
@@ -198,11 +198,10 @@ const struct command host_commands[] = {
     {"domcapabilities", "host", "what a domain can have, as XML", "Without options: for the hypervisor's own choice of "
      "emulator and machine.", domcapabilities_options, run_domcapabilities},
     {"maxvcpus", "host", "largest number of virtual processors", NULL, maxvcpus_options, run_maxvcpus},
-    {"nodecpumap", "host", "processors that are present and online", NULL, nodecpumap_options, run_nodecpumap,
-     COMMAND_LISTING},
+    {"nodecpumap", "host", "processors that are present and online", NULL, nodecpumap_options, run_nodecpumap},
     {"nodecpustats", "host", "time that the processors spent", "In nanoseconds since the boot, or as shares of one "
-     "second.", nodecpustats_options, run_nodecpustats, COMMAND_LISTING},
-    {"nodeinfo", "host", "processors and memory of the host", NULL, NULL, run_nodeinfo, COMMAND_LISTING},
+     "second.", nodecpustats_options, run_nodecpustats},
+    {"nodeinfo", "host", "processors and memory of the host", NULL, NULL, run_nodeinfo},
     {"sysinfo", "host", "the host's SMBIOS data, as XML", NULL, NULL, run_sysinfo},
     {0},
 };

@@ -3,7 +3,6 @@
 
 #include "base/text.h"
 #include "cli/domain.h"
-#include "cli/xpath.h"
 
 #define CPUS_MAX 256 /* the protocol's */
 
@@ -44,14 +43,17 @@ static int read_cpus(struct invocation *in, const char *file, const char **cpus,
 
 static int report_comparison(struct invocation *in, int result, const char *what, const char *file, struct error *err)
 {
-    switch (result) {
-    case CPU_COMPARE_INCOMPATIBLE:
-        printf("CPU described in %s is incompatible with %s\n", file, what);
-        return -1; /* said above: err stays empty */
-    case CPU_COMPARE_IDENTICAL: printf("CPU described in %s is identical to %s\n", file, what); return 0;
-    case CPU_COMPARE_SUPERSET: printf("%s is a superset of CPU described in %s\n", what, file); return 0;
-    default: return error_set(err, ERR_INTERNAL_ERROR, "the daemon could not compare the CPU of '%s'", file);
-    }
+    const char *word = result == CPU_COMPARE_INCOMPATIBLE ? "incompatible"
+                       : result == CPU_COMPARE_IDENTICAL  ? "identical"
+                       : result == CPU_COMPARE_SUPERSET   ? "superset" : NULL;
+    if (!word)
+        return error_set(err, ERR_INTERNAL_ERROR, "the daemon could not compare the CPU of '%s'", file);
+    const char *sentence = result == CPU_COMPARE_SUPERSET
+                               ? arena_printf(in->arena, "%s is a superset of CPU described in %s", what, file)
+                               : arena_printf(in->arena, "CPU described in %s is %s %s %s", file, word,
+                                              result == CPU_COMPARE_IDENTICAL ? "to" : "with", what);
+    output_value(in, "comparison", sentence, json_string(word));
+    return result == CPU_COMPARE_INCOMPATIBLE ? -1 : 0; /* said above: err stays empty */
 }
 
 static unsigned compare_flags(const struct invocation *in)
@@ -104,7 +106,7 @@ static int run_cpu_baseline(struct invocation *in, struct error *err)
         return -1;
     if (remote_connect_baseline_cpu(shell_client(in), &args, in->arena, &ret, err) < 0)
         return command_failed(err, "cannot compute a CPU that all hosts have");
-    fputs(ret.cpu, stdout);
+    output_document(in, "xml", ret.cpu);
     return 0;
 }
 
@@ -129,27 +131,23 @@ static int run_hypervisor_cpu_baseline(struct invocation *in, struct error *err)
     }
     if (remote_connect_baseline_hypervisor_cpu(shell_client(in), &args, in->arena, &ret, err) < 0)
         return command_failed(err, "cannot compute a CPU that the hypervisor has");
-    fputs(ret.cpu, stdout);
+    output_document(in, "xml", ret.cpu);
     return 0;
 }
 
 static int run_cpu_models(struct invocation *in, struct error *err)
 {
-    static const struct column columns[] = {{"name", "Name"}};
     struct connect_get_cpu_model_names_args args = {.arch = option_text(in, "arch"), .need_results = 1};
     struct connect_get_cpu_model_names_ret ret;
     if (remote_connect_get_cpu_model_names(shell_client(in), &args, in->arena, &ret, err) < 0)
         return command_failed(err, "cannot list the CPU models of '%s'", args.arch);
-    struct table *table = table_new(in->arena, columns, COUNT(columns));
-    for (uint32_t i = 0; i < ret.models_count; i++) {
-        table_row(table, ret.models[i]);
-        if (!output_is_json(in))
-            puts(ret.models[i]);
-    }
-    if (output_is_json(in))
-        table_print(table, in);
-    else if (!ret.models_count)
-        puts("all CPU models are accepted");
+    scoped_listing struct listing listing;
+    listing_init(&listing, in);
+    for (uint32_t i = 0; i < ret.models_count; i++)
+        listing_word(&listing, "name", ret.models[i]);
+    if (!ret.models_count)
+        output_note(in, "all CPU models are accepted\n");
+    listing_end(&listing);
     return 0;
 }
 
@@ -199,7 +197,7 @@ static const struct command_option models_options[] = {
 const struct command host_cpu_commands[] = {
     {"cpu-baseline", "host", "CPU that all of a set of hosts have", NULL, baseline_options, run_cpu_baseline},
     {"cpu-compare", "host", "compare a CPU with the host's", NULL, compare_options, run_cpu_compare},
-    {"cpu-models", "host", "names of the CPU models", NULL, models_options, run_cpu_models, COMMAND_LISTING},
+    {"cpu-models", "host", "names of the CPU models", NULL, models_options, run_cpu_models},
     {"hypervisor-cpu-baseline", "host", "CPU that the hypervisor can give on a set of hosts", NULL,
      hypervisor_baseline_options, run_hypervisor_cpu_baseline},
     {"hypervisor-cpu-compare", "host", "compare a CPU with what the hypervisor can give", NULL,

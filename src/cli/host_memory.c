@@ -4,7 +4,6 @@
 #include "base/text.h"
 #include "cli/domain.h"
 #include "cli/values.h"
-#include "cli/xpath.h"
 #include "rpc/params.h"
 
 #define CELLS_MAX 1024 /* the protocol's */
@@ -64,26 +63,26 @@ static int freecell_all(struct invocation *in, struct error *err)
         return -1;
     size_t count;
     char **cells = document_strings(in->arena, document, "/capabilities/host/topology/cells/cell/@id", &count);
-    json_t *rows = json_array();
+    scoped_listing struct listing listing;
+    listing_init(&listing, in);
     uint64_t total = 0;
     for (size_t i = 0; i < count; i++) {
         int32_t cell = 0;
         uint64_t bytes;
-        if (parse_i32(cells[i], 10, &cell) < 0 || cell_free(in, cell, &bytes, err) < 0) {
-            json_decref(rows);
+        if (parse_i32(cells[i], 10, &cell) < 0)
+            return error_set(err, ERR_XML_ERROR, "the capabilities have a NUMA cell '%s'", cells[i]);
+        if (cell_free(in, cell, &bytes, err) < 0)
             return -1;
-        }
         total += bytes;
-        json_array_append_new(rows, json_pack("{s:i, s:I}", "cell", cell, "free_kib", (json_int_t)(bytes >> 10)));
-        if (!output_is_json(in))
-            printf("%5d: %s\n", cell, kib_text(in, bytes));
+        struct record *record = record_new(in->arena);
+        record_line(record, NULL, NULL, "%5d: %s", cell, kib_text(in, bytes));
+        record_signed(record, "cell", NULL, cell, NULL);
+        record_number(record, "free_kib", NULL, bytes >> 10, NULL);
+        listing_add(&listing, record, 0);
     }
-    if (output_is_json(in)) {
-        output_json(rows);
-        return 0;
-    }
-    json_decref(rows);
-    printf("--------------------\nTotal: %s\n", kib_text(in, total));
+    listing_end(&listing);
+    if (!output_is_json(in))
+        printf("--------------------\nTotal: %s\n", kib_text(in, total));
     return 0;
 }
 
@@ -113,29 +112,29 @@ static int run_freecell(struct invocation *in, struct error *err)
     return 0;
 }
 
-static int print_free_pages(struct invocation *in, json_t *rows, int32_t cell, const uint32_t *sizes, uint32_t count,
-                            struct error *err)
+static int list_free_pages(struct invocation *in, struct listing *listing, int32_t cell, uint32_t *sizes,
+                           uint32_t count, struct error *err)
 {
-    struct node_get_free_pages_args args = {.pages_count = count, .pages = (uint32_t *)sizes, .start_cell = cell,
-                                            .cell_count = 1};
+    struct node_get_free_pages_args args = {.pages_count = count, .pages = sizes, .start_cell = cell, .cell_count = 1};
     struct node_get_free_pages_ret ret;
     if (remote_node_get_free_pages(shell_client(in), &args, in->arena, &ret, err) < 0)
         return command_failed(err, "cannot read the free pages of cell %d", cell);
-    bool headings = option_given(in, "all") && !output_is_json(in);
-    if (headings)
-        printf("Node %d:\n", cell);
     for (uint32_t i = 0; i < ret.counts_count && i < count; i++) {
-        if (!output_is_json(in))
-            printf("%uKiB: %llu\n", sizes[i], (unsigned long long)ret.counts[i]);
-        json_array_append_new(rows, json_pack("{s:i, s:i, s:I}", "cell", cell, "page_kib", sizes[i], "free",
-                                              (json_int_t)ret.counts[i]));
+        struct record *record = record_new(in->arena);
+        if (option_given(in, "all") && i == 0)
+            record_line(record, NULL, NULL, "Node %d:", cell);
+        record_signed(record, "cell", NULL, cell, NULL);
+        record_number(record, "page_kib", NULL, sizes[i], NULL);
+        record_line(record, "free", json_integer((json_int_t)ret.counts[i]), "%uKiB: %llu", sizes[i],
+                    (unsigned long long)ret.counts[i]);
+        if (option_given(in, "all") && i + 1 == ret.counts_count)
+            record_line(record, NULL, NULL, "%s", "");
+        listing_add(listing, record, 0);
     }
-    if (headings)
-        putchar('\n');
     return 0;
 }
 
-static int freepages_all(struct invocation *in, json_t *rows, struct error *err)
+static int freepages_all(struct invocation *in, struct listing *listing, struct error *err)
 {
     scoped_document struct document *document = NULL;
     if (read_topology(in, &document, err) < 0)
@@ -152,7 +151,7 @@ static int freepages_all(struct invocation *in, json_t *rows, struct error *err)
         for (size_t k = 0; k < size_count && k < CELLS_MAX; k++)
             if (parse_u32(words[k], 10, &sizes[count]) == 0)
                 count++;
-        if (parse_i32(cells[i], 10, &cell) == 0 && count && print_free_pages(in, rows, cell, sizes, count, err) < 0)
+        if (parse_i32(cells[i], 10, &cell) == 0 && count && list_free_pages(in, listing, cell, sizes, count, err) < 0)
             return -1;
     }
     return 0;
@@ -160,23 +159,21 @@ static int freepages_all(struct invocation *in, json_t *rows, struct error *err)
 
 static int run_freepages(struct invocation *in, struct error *err)
 {
+    int32_t cell = 0;
+    uint64_t bytes = 0;
+    bool all = option_given(in, "all");
     if (option_exclusive(in, err, "all", "cellno", NULL) < 0 || option_exclusive(in, err, "all", "pagesize", NULL) < 0)
         return -1;
-    json_t *rows = json_array();
-    int result = -1;
-    if (option_given(in, "all")) {
-        result = freepages_all(in, rows, err);
-    } else if (!option_given(in, "cellno") || !option_given(in, "pagesize")) {
-        error_set(err, ERR_INVALID_ARG, "freepages needs --all, or both --cellno and --pagesize");
-    } else {
-        int32_t cell;
-        uint64_t bytes;
-        if (option_i32(in, "cellno", 0, &cell, err) > 0 && option_size(in, "pagesize", 1024, &bytes, err) > 0)
-            result = print_free_pages(in, rows, cell, &(uint32_t){(uint32_t)(bytes >> 10)}, 1, err);
-    }
-    if (result == 0 && output_is_json(in))
-        output_json(json_incref(rows));
-    json_decref(rows);
+    if (!all && (!option_given(in, "cellno") || !option_given(in, "pagesize")))
+        return error_set(err, ERR_INVALID_ARG, "freepages needs --all, or both --cellno and --pagesize");
+    if (option_i32(in, "cellno", 0, &cell, err) < 0 || option_size(in, "pagesize", 1024, &bytes, err) < 0)
+        return -1;
+    uint32_t size = (uint32_t)(bytes >> 10);
+    scoped_listing struct listing listing;
+    listing_init(&listing, in);
+    int result = all ? freepages_all(in, &listing, err) : list_free_pages(in, &listing, cell, &size, 1, err);
+    if (result == 0)
+        listing_end(&listing);
     return result;
 }
 
@@ -213,16 +210,11 @@ static int run_node_memory_tune(struct invocation *in, struct error *err)
     if (remote_node_get_memory_parameters(shell_client(in), &args, in->arena, &ret, err) < 0)
         return command_failed(err, "cannot read the host's memory parameters");
     struct record *record = record_new(in->arena);
-    if (!output_is_json(in))
-        printf("Shared memory:\n");
-    for (uint32_t i = 0; i < ret.params_count; i++) {
-        if (output_is_json(in))
-            record_add(record, ret.params[i].field, NULL, NULL, value_json(&ret.params[i]));
-        else
-            printf("\t%-15s %s\n", ret.params[i].field, value_text(in->arena, &ret.params[i]));
-    }
-    if (output_is_json(in))
-        record_print(record, in, 0);
+    record_line(record, NULL, NULL, "Shared memory:");
+    for (uint32_t i = 0; i < ret.params_count; i++)
+        record_line(record, ret.params[i].field, value_json(&ret.params[i]), "\t%-15s %s", ret.params[i].field,
+                    value_text(in->arena, &ret.params[i]));
+    record_print(record, in, 0);
     return 0;
 }
 
@@ -252,10 +244,10 @@ static const struct command_option tune_options[] = {
 };
 
 const struct command host_memory_commands[] = {
-    {"freecell", "host", "free memory, by NUMA cell", NULL, freecell_options, run_freecell, COMMAND_LISTING},
-    {"freepages", "host", "free pages, by NUMA cell and size", NULL, freepages_options, run_freepages, COMMAND_LISTING},
+    {"freecell", "host", "free memory, by NUMA cell", NULL, freecell_options, run_freecell},
+    {"freepages", "host", "free pages, by NUMA cell and size", NULL, freepages_options, run_freepages},
     {"node-memory-tune", "host", "parameters of page sharing (KSM)", "Without options shows them.", tune_options,
-     run_node_memory_tune, COMMAND_LISTING},
-    {"nodememstats", "host", "memory of the host", NULL, nodememstats_options, run_nodememstats, COMMAND_LISTING},
+     run_node_memory_tune},
+    {"nodememstats", "host", "memory of the host", NULL, nodememstats_options, run_nodememstats},
     {0},
 };

@@ -184,7 +184,7 @@ static int run_getmaxdowntime(struct invocation *in, struct error *err)
         return -1;
     if (remote_domain_migrate_get_max_downtime(shell_client(in), &args, in->arena, &ret, err) < 0)
         return command_failed(err, "cannot read the migration downtime of domain '%s'", args.dom.name);
-    printf("%" PRIu64 "\n", ret.downtime);
+    output_number(in, "downtime_ms", ret.downtime);
     return 0;
 }
 
@@ -210,7 +210,7 @@ static int run_getspeed(struct invocation *in, struct error *err)
         return -1;
     if (remote_domain_migrate_get_max_speed(shell_client(in), &args, in->arena, &ret, err) < 0)
         return command_failed(err, "cannot read the migration bandwidth of domain '%s'", args.dom.name);
-    printf("%" PRIu64 "\n", ret.bandwidth);
+    output_number(in, "bandwidth_mib_s", ret.bandwidth);
     return 0;
 }
 
@@ -239,7 +239,8 @@ static int run_compcache(struct invocation *in, struct error *err)
         return command_failed(err, "cannot read the compression cache of domain '%s'", get.dom.name);
     const char *unit;
     double size = human_size(ret.cache_size, &unit);
-    printf("Compression cache: %.3f %s\n", size, unit);
+    output_value(in, "compression_cache", arena_printf(in->arena, "Compression cache: %.3f %s", size, unit),
+                 json_integer((json_int_t)ret.cache_size));
     return 0;
 }
 
@@ -287,7 +288,7 @@ static const struct command_option compcache_options[] = {
 
 const struct command job_commands[] = {
     {"domjobabort", "domain", "abort the job that runs on a domain", NULL, jobabort_options, run_domjobabort},
-    {"domjobinfo", "domain", "how far the job of a domain is", NULL, jobinfo_options, run_domjobinfo, COMMAND_LISTING},
+    {"domjobinfo", "domain", "how far the job of a domain is", NULL, jobinfo_options, run_domjobinfo},
     {"migrate-compcache", "domain", "size of the compression cache of a migration", "Without --size shows it.",
      compcache_options, run_compcache},
     {"migrate-getmaxdowntime", "domain", "show for how long a migration may stop the guest", NULL, active_options,

@@ -42,8 +42,9 @@ static const char *qmp_command(struct invocation *in, struct error *err)
 /* --pretty and --return-value need the answer to be JSON, as QEMU's always is. */
 static int print_answer(struct invocation *in, const char *answer, struct error *err)
 {
-    if (!option_given(in, "pretty") && !option_given(in, "return-value")) {
-        puts(answer);
+    bool hmp = option_given(in, "hmp");
+    if (hmp || !(option_given(in, "pretty") || option_given(in, "return-value") || output_is_json(in))) {
+        output_string(in, "answer", answer);
         return 0;
     }
     json_error_t fault;
@@ -186,7 +187,6 @@ static const struct command_option monitor_event_options[] = {
 const struct command monitor_commands[] = {
     {"qemu-monitor-command", "domain", "give a command to the QEMU of a domain", "What it changes behind the daemon's "
      "back is your responsibility.", monitor_command_options, run_monitor_command},
-    {"qemu-monitor-event", "domain", "wait for events of QEMU itself", NULL, monitor_event_options, run_monitor_event,
-     COMMAND_LISTING},
+    {"qemu-monitor-event", "domain", "wait for events of QEMU itself", NULL, monitor_event_options, run_monitor_event},
     {0},
 };

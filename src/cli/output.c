@@ -53,30 +53,30 @@ void output_error(struct shell *shell, const struct error *err)
     log_line(shell, "error", err->message);
 }
 
-void output_warning(struct shell *shell, const char *format, ...)
+static void say(struct shell *shell, const char *level, const char *format, va_list args)
 {
     scoped_text struct text message = {0};
+    text_vprintf(&message, format, args);
+    fflush(stdout);
+    fprintf(stderr, "%s: %s\n", level, text_string(&message));
+    log_line(shell, level, text_string(&message));
+}
+
+void output_warning(struct shell *shell, const char *format, ...)
+{
     va_list args;
     va_start(args, format);
-    text_vprintf(&message, format, args);
+    say(shell, "warning", format, args);
     va_end(args);
-    fflush(stdout);
-    fprintf(stderr, "warning: %s\n", text_string(&message));
-    log_line(shell, "warning", text_string(&message));
 }
 
 void output_debug(struct shell *shell, int level, const char *format, ...)
 {
-    if (level < shell->debug)
-        return;
-    scoped_text struct text message = {0};
     va_list args;
     va_start(args, format);
-    text_vprintf(&message, format, args);
+    if (level >= shell->debug)
+        say(shell, "debug", format, args);
     va_end(args);
-    fflush(stdout);
-    fprintf(stderr, "debug: %s\n", text_string(&message));
-    log_line(shell, "debug", text_string(&message));
 }
 
 void output_json(json_t *value)
@@ -84,6 +84,48 @@ void output_json(json_t *value)
     json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
     putchar('\n');
     json_decref(value);
+}
+
+/* What is no UTF-8 cannot stand in JSON. */
+static json_t *text_json(const char *text)
+{
+    json_t *json = text ? json_string(text) : NULL;
+    return json ? json : json_null();
+}
+
+static void print_member(const char *key, json_t *json)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, key, json);
+    output_json(object);
+}
+
+void output_value(const struct invocation *in, const char *key, const char *text, json_t *json)
+{
+    if (output_is_json(in)) {
+        print_member(key, json);
+        return;
+    }
+    puts(text);
+    json_decref(json);
+}
+
+void output_string(const struct invocation *in, const char *key, const char *value)
+{
+    output_value(in, key, value, text_json(value));
+}
+
+void output_number(const struct invocation *in, const char *key, uint64_t value)
+{
+    output_value(in, key, arena_printf(in->arena, "%llu", (unsigned long long)value), json_integer((json_int_t)value));
+}
+
+void output_document(const struct invocation *in, const char *key, const char *text)
+{
+    if (output_is_json(in))
+        print_member(key, text_json(text));
+    else
+        fputs(text, stdout);
 }
 
 struct table {
@@ -194,7 +236,7 @@ void table_print(const struct table *table, const struct invocation *in)
 
 struct fact {
     struct fact *next;
-    const char *key, *label, *text;
+    const char *key, *label, *text; /* text without a label is a line of its own */
     json_t *json;
 };
 
@@ -211,17 +253,32 @@ struct record *record_new(struct arena *arena)
     return record;
 }
 
-void record_add(struct record *record, const char *key, const char *label, const char *text, json_t *json)
+static void add_fact(struct record *record, const char *key, const char *label, const char *text, json_t *json)
 {
     struct fact *fact = arena_struct(record->arena, struct fact);
-    *fact = (struct fact){.key = key, .label = label, .text = arena_strdup(record->arena, text), .json = json};
+    *fact = (struct fact){.key = key, .label = label, .text = text, .json = json};
     *record->last = fact;
     record->last = &fact->next;
 }
 
+void record_add(struct record *record, const char *key, const char *label, const char *text, json_t *json)
+{
+    add_fact(record, key, label, label ? arena_strdup(record->arena, text) : NULL, json);
+}
+
+void record_line(struct record *record, const char *key, json_t *json, const char *format, ...)
+{
+    scoped_text struct text line = {0};
+    va_list args;
+    va_start(args, format);
+    text_vprintf(&line, format, args);
+    va_end(args);
+    add_fact(record, key, NULL, arena_strdup(record->arena, text_string(&line)), json);
+}
+
 void record_text(struct record *record, const char *key, const char *label, const char *value)
 {
-    record_add(record, key, label, value ? value : "-", value ? json_string(value) : json_null());
+    record_add(record, key, label, value ? value : "-", text_json(value));
 }
 
 void record_number(struct record *record, const char *key, const char *label, uint64_t value, const char *unit)
@@ -236,30 +293,67 @@ void record_signed(struct record *record, const char *key, const char *label, in
                unit ? unit : ""), json_integer(value));
 }
 
-json_t *record_json(const struct record *record)
+static json_t *record_json(const struct record *record)
 {
     json_t *object = json_object();
     for (struct fact *fact = record->first; fact; fact = fact->next)
-        json_object_set_new(object, fact->key, steal(fact->json));
+        if (fact->key)
+            json_object_set_new(object, fact->key, steal(fact->json));
     return object;
 }
 
-void record_print(const struct record *record, const struct invocation *in, size_t width)
+static void record_lines(const struct record *record, size_t width)
 {
-    if (output_is_json(in)) {
-        output_json(record_json(record));
-        return;
-    }
     for (struct fact *fact = record->first; fact && !width; fact = fact->next)
         for (struct fact *each = record->first; each; each = each->next)
             width = each->label && utf8_width(each->label) + 2 > width ? utf8_width(each->label) + 2 : width;
     for (struct fact *fact = record->first; fact; fact = fact->next) {
-        if (fact->label) {
-            size_t used = utf8_width(fact->label) + 1;
+        size_t used = fact->label ? utf8_width(fact->label) + 1 : 0;
+        if (fact->label)
             printf("%s:%*s%s\n", fact->label, (int)(used < width ? width - used : 1), "", fact->text);
-        }
+        else if (fact->text)
+            puts(fact->text);
         json_decref(steal(fact->json));
     }
+}
+
+void record_print(const struct record *record, const struct invocation *in, size_t width)
+{
+    if (output_is_json(in))
+        output_json(record_json(record));
+    else
+        record_lines(record, width);
+}
+
+void listing_init(struct listing *listing, const struct invocation *in)
+{
+    *listing = (struct listing){.in = in, .rows = json_array()};
+}
+
+void listing_add(struct listing *listing, const struct record *record, size_t width)
+{
+    if (output_is_json(listing->in))
+        json_array_append_new(listing->rows, record_json(record));
+    else
+        record_lines(record, width);
+}
+
+void listing_word(struct listing *listing, const char *key, const char *word)
+{
+    struct record *record = record_new(listing->in->arena);
+    record_line(record, key, text_json(word), "%s", word);
+    listing_add(listing, record, 0);
+}
+
+void listing_end(struct listing *listing)
+{
+    if (output_is_json(listing->in))
+        output_json(steal(listing->rows));
+}
+
+void listing_finish(struct listing *listing)
+{
+    json_decref(listing->rows);
 }
 
 double human_size(uint64_t bytes, const char **unit)

@@ -28,6 +28,13 @@ void output_warning(struct shell *shell, const char *format, ...) __attribute__(
 /* Prints the value as indented JSON and releases it. */
 void output_json(json_t *value);
 
+/* One value: alone on a line, or a JSON object with this one member; takes the JSON value over. */
+void output_value(const struct invocation *in, const char *key, const char *text, json_t *json);
+void output_string(const struct invocation *in, const char *key, const char *value);
+void output_number(const struct invocation *in, const char *key, uint64_t value);
+/* A document with its own line ends: as it is, or in a JSON object. */
+void output_document(const struct invocation *in, const char *key, const char *text);
+
 /* How a cell's text becomes JSON: "-" and "" of a number are null. */
 enum cell_kind { CELL_TEXT, CELL_NUMBER, CELL_YES_NO };
 
@@ -54,10 +61,24 @@ void record_number(struct record *record, const char *key, const char *label, ui
 void record_signed(struct record *record, const char *key, const char *label, int64_t value, const char *unit);
 /* Ready text for people, a number or text for JSON. Takes the JSON value over. label NULL: JSON only. */
 void record_add(struct record *record, const char *key, const char *label, const char *text, json_t *json);
+/* A line in words of its own instead of label and value. key NULL: for people only. Takes the JSON value over. */
+void record_line(struct record *record, const char *key, json_t *json, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 /* Lines with values in column `width` (0: as the longest label asks). */
 void record_print(const struct record *record, const struct invocation *in, size_t width);
-/* The JSON object, for a list of records; the caller owns it. Either this or record_print(), once. */
-json_t *record_json(const struct record *record);
+
+/* Records one after another: their lines, or one JSON array that listing_end() prints. */
+struct listing {
+    const struct invocation *in;
+    json_t *rows;
+};
+void listing_init(struct listing *listing, const struct invocation *in);
+void listing_add(struct listing *listing, const struct record *record, size_t width);
+/* A record of one line. */
+void listing_word(struct listing *listing, const char *key, const char *word);
+void listing_end(struct listing *listing);
+void listing_finish(struct listing *listing); /* releases; harmless after the end */
+#define scoped_listing scope_cleanup(listing_finish)
 
 /* Bytes as people read them: the value, and its unit in *unit ("B", "KiB", ...). */
 double human_size(uint64_t bytes, const char **unit);

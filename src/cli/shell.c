@@ -65,8 +65,8 @@ static int run_one(struct invocation *in)
         output_error(shell, &err);
     if (shell->quitting || (in->command->flags & COMMAND_HIDDEN))
         return result;
-    if (shell->timing)
-        printf("\n(Time: %.3f ms)\n\n", (double)(now_ns() - begin) / 1e6);
+    if (shell->timing) /* JSON stays JSON */
+        fprintf(output_is_json(in) ? stderr : stdout, "\n(Time: %.3f ms)\n\n", (double)(now_ns() - begin) / 1e6);
     else
         output_note(in, "\n");
     fflush(stdout);

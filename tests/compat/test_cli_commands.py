@@ -58,16 +58,26 @@ def test_prints_what_virsh_prints(guests):
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("command", [
-    "list --all", "dominfo runs", "domstate runs", "domcontrol runs", "nodeinfo", "nodecpumap", "nodecpustats",
-    "nodememstats", "freecell --all", "freecell", "version --daemon", "domblklist runs", "domiflist runs",
-    "domblkinfo runs --all", "domblkstat runs vda", "dommemstat runs", "domstats", "vcpuinfo runs", "vcpucount runs",
-    "domjobinfo runs", "cpu-models x86_64", "event --list"])
-def test_listings_as_json(guests, command):
-    asked_globally = godwit("--output", "json", command, uri=guests.uri).json
-    asked_here = godwit(f"{command} --output json", uri=guests.uri).json
-    assert type(asked_globally) is type(asked_here)
-    assert isinstance(asked_here, (list, dict)) and asked_here != [] and asked_here != {}
+PRINTS = """list --all; dominfo runs; domstate runs; domcontrol runs; nodeinfo; nodecpumap; nodecpustats; nodememstats
+freecell --all; freecell; freepages --all; version --daemon; domblklist runs; domiflist runs; domblkinfo runs --all
+domblkinfo runs vda; domblkstat runs vda; dommemstat runs; domstats; vcpuinfo runs; vcpucount runs; vcpucount runs --live
+domjobinfo runs; cpu-models x86_64; event --list; hostname; uri; domuuid runs; domname UUID; domid runs; desc runs; maxvcpus
+capabilities; domcapabilities; dumpxml runs; dumpxml runs --xpath //disk --wrap; vncdisplay runs; domdisplay runs
+migrate-getspeed runs; migrate-getmaxdowntime runs; migrate-compcache runs; qemu-monitor-command runs --hmp info status
+qemu-monitor-command runs query-status; node-memory-tune; echo a; pwd; help; help list""".replace("\n", ";").split(";")
+
+
+def test_everything_that_prints_can_print_json(guests, connection):
+    domain = connection.lookupByName("runs")
+    domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_DESCRIPTION, "described", None, None)
+    wrong = []
+    for command in PRINTS:
+        command = command.strip().replace("UUID", domain.UUIDString())
+        asked_globally = godwit("--output", "json", command, uri=guests.uri).json
+        asked_here = godwit(f"{command} --output json", uri=guests.uri).json
+        if type(asked_globally) is not type(asked_here) or not asked_here or not isinstance(asked_here, (list, dict)):
+            wrong.append(f"{command}: {asked_here}")
+    assert not wrong, "\n".join(wrong)
 
 
 def test_json_values(guests, connection):
