@@ -112,8 +112,8 @@ struct object *object_claim(struct registry *registry, const char *name, const u
 void object_forget_if_unused(struct object *object);
 
 /* Makes def the stored definition; it is on disk on return, and takes effect at once or, while active, at the next
- * start. Takes the caller's reference of def, also on failure; then an object that is neither persistent nor active is gone.
- * Waits; hold a job. */
+ * start. Takes the caller's reference of def, also on failure; then an object that is neither persistent nor active is
+ * gone. Waits; hold a job. */
 int object_store_def(struct object *object, void *def, struct error *err);
 /* Removes the stored definition: an inactive object is gone, an active one becomes transient. Waits; hold a job. */
 int object_undefine(struct object *object, struct error *err);

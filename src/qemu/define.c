@@ -43,10 +43,6 @@ struct domain *domain_define(struct driver *driver, const char *xml, unsigned fl
     if (domain_check_machine(driver, def, err) < 0)
         return NULL;
     warn_of_unknown(def);
-    struct object *object = object_claim(&driver->domains, def->name, def->uuid, err);
-    if (!object)
-        return NULL;
-    scoped_domain struct domain *domain = domain_of(object);
     scoped_job struct job job = {0};
     job_asked_by(&job, client);
     struct object *object = job_claim(&job, &driver->domains, def->name, def->uuid, JOB_DEFINE, "define", err);

@@ -298,16 +298,12 @@ struct domain *domain_create(struct driver *driver, const char *xml, unsigned fl
     scoped_domain_def struct domain_def *def = driver_parse(driver, xml, parse, err);
     if (!def || domain_check_machine(driver, def, err) < 0)
         return NULL;
-    struct object *object = object_claim(&driver->domains, def->name, def->uuid, err);
-    if (!object)
-        return NULL;
-    scoped_domain struct domain *domain = domain_of(object);
     scoped_job struct job job = {0};
     job_asked_by(&job, client);
-    scoped_domain struct domain *domain = domain_of(object);
     struct object *object = job_claim(&job, &driver->domains, def->name, def->uuid, JOB_START, "create", err);
     if (!object)
         return NULL;
+    scoped_domain struct domain *domain = domain_of(object);
     if (check_inactive(domain, err) < 0)
         return NULL;
     if (domain_launch(domain, domain_edit(def), NULL, -1, err) < 0) {
