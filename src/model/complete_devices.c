@@ -49,8 +49,27 @@ int disk_name_index(const char *target)
     return index;
 }
 
+/* A name gives a disk its place on the bus, unless it has an address. */
+static int disk_name_check(const struct domain_def *def, const struct disk *disk, struct error *err)
+{
+    const char *rest = NULL;
+    for (size_t i = 0; i < COUNT(disk_prefixes) && !rest; i++)
+        rest = string_after(disk->target, disk_prefixes[i].prefix);
+    size_t letters = rest ? strspn(rest, "abcdefghijklmnopqrstuvwxyz") : 0;
+    size_t digits = letters ? strspn(rest + letters, "0123456789") : 0;
+    if (digits && rest[letters + digits] == '\0')
+        return error_set(err, ERR_CONFIG_UNSUPPORTED, "disk '%s' of domain '%s': <target dev=...> names a partition; "
+                         "name the whole disk", disk->target, def->name);
+    if (disk->info.address.type || (letters && rest[letters] == '\0'))
+        return 0;
+    return error_set(err, ERR_XML_ERROR, "unknown disk name '%s' in <target dev=...> of domain '%s': a name is one of "
+                     "fd, hd, sd, ubd, vd, xvd and letters, as in 'vda'", disk->target, def->name);
+}
+
 static int disk_complete(struct domain_def *def, struct disk *disk, struct error *err)
 {
+    if (disk_name_check(def, disk, err) < 0)
+        return -1;
     for (size_t i = 0; !disk->bus && disk->device != DISK_DEVICE_FLOPPY && i < COUNT(disk_prefixes); i++)
         if (string_starts(disk->target, disk_prefixes[i].prefix))
             disk->bus = disk_prefixes[i].bus;

@@ -69,6 +69,7 @@ struct field {
     uint32_t fallback;    /* HAS_DEFAULT: value of an enum or a number; REQUIRED: error code (0: ERR_XML_ERROR) */
     uint64_t when;        /* bit mask of that enum's values; 0: the field always holds */
     uint64_t max;         /* of a number; 0: what the type can hold */
+    uint8_t min;          /* of a number */
     union {
         const struct words *words;
         const struct element *element;
@@ -153,6 +154,7 @@ struct element {
 #define DEFAULT(value) .fallback = (value)
 #define MISSING(code)  .fallback = (code)
 #define MAX(value)     .max = (value)
+#define MIN(value)     .min = (value)
 #define BIT(value)     (UINT64_C(1) << (value))
 #define WHEN(type, member, mask) .when_offset = offsetof(struct type, member), .when = (mask)
 

@@ -161,6 +161,18 @@ static int cpu_validate(const struct domain_def *def, struct error *err)
     return 0;
 }
 
+static int interfaces_validate(const struct domain_def *def, struct error *err)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    for (uint32_t i = 0; i < def->interfaces.count; i++) {
+        const char *model = def->interfaces.item[i]->model;
+        if (model && model[strspn(model, allowed)])
+            return error_set(err, ERR_INVALID_ARG, "interface %u of domain '%s': <model type='%s'> is no model name: "
+                             "letters, digits, '-' and '_' only, as in 'virtio'", i + 1, def->name, model);
+    }
+    return 0;
+}
+
 /* The PC has four ISA serial ports. */
 static int serials_validate(const struct domain_def *def, struct error *err)
 {
@@ -199,7 +211,7 @@ static int os_validate(const struct domain_def *def, struct error *err)
 int domain_validate(const struct domain_def *def, struct error *err)
 {
     if (os_validate(def, err) < 0 || cpu_validate(def, err) < 0 || disks_validate(def, err) < 0 ||
-        controllers_validate(def, err) < 0 || serials_validate(def, err) < 0 || boot_validate(def, err) < 0)
+        controllers_validate(def, err) < 0 || interfaces_validate(def, err) < 0 || serials_validate(def, err) < 0 || boot_validate(def, err) < 0)
         return -1;
     return 0;
 }

@@ -149,19 +149,27 @@ static const char *number_parse(struct arena *arena, const struct field *field, 
         }
         good = parse_u64(digits, field->flags & HEX ? 0 : 10, &number) == 0;
     }
+    if (!good && value[blanks] && !value[blanks + strspn(value + blanks, "0123456789")])
+        return arena_printf(arena, "%.100s is more than the limit of %" PRIu64, value + blanks, max);
     if (!good)
         return arena_printf(arena, "'%.100s' is not a number%s", value, is_signed ? "" : " of 0 or more");
 
     bool sized = field->kind == FIELD_KIND_MEMORY || field->kind == FIELD_KIND_BYTES ||
                  field->kind == FIELD_KIND_MEBIBYTES;
     uint64_t default_unit = field->kind == FIELD_KIND_MEMORY ? 1024 : 1;
-    if (sized && size_parse(number, unit, default_unit, &number) < 0)
+    uint64_t unit_size;
+    if (sized && size_parse(1, unit, default_unit, &unit_size) < 0)
         return arena_printf(arena, "'%.100s %.100s' is no size; units are b, KB, KiB, MB, MiB, GB, GiB, TB, TiB, ...",
                             value, unit ? unit : "");
+    if (sized && __builtin_mul_overflow(number, unit_size, &number))
+        return arena_printf(arena, "%.100s %.100s is more than the limit of %" PRIu64 " bytes", value, unit ? unit : "",
+                            UINT64_MAX);
     if (field->kind == FIELD_KIND_MEMORY)
         number = number / 1024 + (number % 1024 != 0);
     if (field->kind == FIELD_KIND_MEBIBYTES)
         number = (number >> 20) + (number % (1u << 20) != 0);
+    if (number < field->min)
+        return arena_printf(arena, "%" PRIu64 " is less than the least, %u", number, field->min);
     if (number > max)
         return arena_printf(arena, "%" PRIu64 " is more than the limit of %" PRIu64, number, max);
     number_store(field, part, number);

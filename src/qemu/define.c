@@ -12,11 +12,27 @@
 
 /* What changes the definitions of a domain and leaves its guest alone. */
 
+/* What of the model's words an emulator of QEMU can be told. */
+static int check_kind(const struct domain_def *def, struct error *err)
+{
+    if (def->type != VIRT_TYPE_QEMU && def->type != VIRT_TYPE_KVM)
+        return error_set(err, ERR_CONFIG_UNSUPPORTED,
+                         "domain '%s': <domain type='%s'> cannot be run by the emulator '%s'; the types are: qemu, kvm",
+                         def->name, virt_type_name(def->type), def->emulator);
+    if (def->os.type != OS_TYPE_HVM)
+        return error_set(err, ERR_CONFIG_UNSUPPORTED,
+                         "domain '%s': <os><type>%s cannot be run by the emulator '%s'; the type is: hvm", def->name,
+                         os_type_name(def->os.type), def->emulator);
+    return 0;
+}
+
 int domain_check_machine(struct driver *driver, const struct domain_def *def, struct error *err)
 {
     const struct qemu_caps *caps = qemu_caps_get(driver->caps, def->emulator, deadline_ms(30000), err);
     if (!caps)
         return error_wrap(err, "domain '%s': the emulator '%s' cannot be used", def->name, def->emulator);
+    if (check_kind(def, err) < 0)
+        return -1;
     if (qemu_caps_machine(caps, def->os.machine))
         return 0;
     return error_set(err, ERR_CONFIG_UNSUPPORTED,
@@ -25,7 +41,7 @@ int domain_check_machine(struct driver *driver, const struct domain_def *def, st
                      def->name, def->emulator, def->os.machine ? def->os.machine : "");
 }
 
-static void warn_of_unknown(const struct domain_def *def)
+void domain_warn_of_unknown(const struct domain_def *def)
 {
     scoped_text struct text paths = {0};
     domain_unknown(def, &paths);
@@ -42,7 +58,7 @@ struct domain *domain_define(struct driver *driver, const char *xml, unsigned fl
         return NULL;
     if (domain_check_machine(driver, def, err) < 0)
         return NULL;
-    warn_of_unknown(def);
+    domain_warn_of_unknown(def);
     scoped_job struct job job = {0};
     job_asked_by(&job, client);
     struct object *object = job_claim(&job, &driver->domains, def->name, def->uuid, JOB_DEFINE, "define", err);

@@ -98,6 +98,8 @@ struct domain *domain_define(struct driver *driver, const char *xml, unsigned fl
 /* Whether the emulator of a new definition can be run and knows the machine type. A stored definition is not checked:
  * it stays what it is when its emulator has gone. Waits. */
 int domain_check_machine(struct driver *driver, const struct domain_def *def, struct error *err);
+/* Names in the log what of a new definition is kept without effect, since nobody here knows it. */
+void domain_warn_of_unknown(const struct domain_def *def);
 /* flags: DOMAIN_UNDEFINE_*. */
 int domain_undefine(struct domain *domain, unsigned flags, const char *client, struct error *err);
 int domain_rename(struct domain *domain, const char *name, const char *client, struct error *err);

@@ -298,6 +298,7 @@ struct domain *domain_create(struct driver *driver, const char *xml, unsigned fl
     scoped_domain_def struct domain_def *def = driver_parse(driver, xml, parse, err);
     if (!def || domain_check_machine(driver, def, err) < 0)
         return NULL;
+    domain_warn_of_unknown(def);
     scoped_job struct job job = {0};
     job_asked_by(&job, client);
     struct object *object = job_claim(&job, &driver->domains, def->name, def->uuid, JOB_START, "create", err);

@@ -116,6 +116,31 @@ def test_validation_flag(connection):
 
 
 @pytest.mark.godwit
+@pytest.mark.parametrize("whole, instead, words", [
+    ("<domain type='qemu'", "<domain type='xen'", "<domain type='xen'> cannot be run by the emulator"),
+    ("<domain type='qemu'", "<domain type='hvf'", "the types are: qemu, kvm"),
+    (">hvm<", ">exe<", "<os><type>exe cannot be run by the emulator"),
+    (">hvm<", ">linux<", "the type is: hvm"),
+])
+@pytest.mark.godwit
+def test_what_no_emulator_here_can_be_is_refused(connection, whole, instead, words):
+    xml = plain("alien")
+    assert whole in xml
+    for define in (connection.defineXML, lambda xml: connection.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED)):
+        number, message = code(lambda define=define: define(xml.replace(whole, instead)))
+        assert number == libvirt.VIR_ERR_CONFIG_UNSUPPORTED and "'alien'" in message and words in message, message
+    assert names(connection) == []
+
+
+@pytest.mark.godwit
+def test_unknown_elements_are_named_in_the_log(host, connection):
+    connection.defineXML(plain("odd", extra="<foo/>", devices="<bar baz='1'/>"))
+    said = [line for line in host.log().splitlines() if "'odd'" in line]
+    assert len(said) == 1 and "/domain/foo" in said[0] and "/domain/devices/bar" in said[0], said
+    connection.createXML(plain("odder", extra="<foo/>"), libvirt.VIR_DOMAIN_START_PAUSED).destroy()
+    assert "domain 'odder': kept, but without effect: /domain/foo" in host.log()
+
+
 def test_unknown_elements_are_kept(connection):
     xml = plain("keeper").replace("<vcpu>", "<frobnicate level='3'><inner>text</inner></frobnicate><vcpu>")
     domain = connection.defineXML(xml)
