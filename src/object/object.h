@@ -28,7 +28,7 @@ struct object_kind {
     const char *title; /* "Domain": begins the message when there is none of that name */
     int error_missing; /* ERR_NO_DOMAIN */
     size_t size;       /* of the struct that begins with a struct object */
-    /* Parses a stored definition. */
+    /* Parses a stored definition. Must not wait. */
     void *(*def_parse)(void *context, const char *xml, struct error *err);
     /* The XML that goes to disk, for free(). */
     char *(*def_format)(const void *def);

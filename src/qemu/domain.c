@@ -12,10 +12,14 @@
 
 #define NAME_SIZE 1024 /* longer names cannot be log files anyway; the model refuses them */
 
+/* Looking at a definition must not wait for what its emulator says of machine types: define wrote the canonical name,
+ * and where somebody wrote another one, the start finds it out. */
 static void *parse_stored(void *context, const char *xml, struct error *err)
 {
-    struct driver *driver = context;
-    return driver_parse(driver, xml, DOMAIN_PARSE_INACTIVE, err);
+    const struct driver *driver = context;
+    struct domain_defaults defaults = driver->defaults;
+    defaults.machine = NULL;
+    return domain_parse(xml, -1, DOMAIN_PARSE_INACTIVE, &defaults, err);
 }
 
 static char *format_stored(const void *def)

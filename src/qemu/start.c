@@ -117,6 +117,14 @@ static int name_processor(struct driver *driver, struct domain_def *live, const 
     return models ? cpu_fill_host_model(live->arena, live->cpu, models, err) : -1;
 }
 
+/* A definition that was edited on disk may name its machine type by an alias, which is another one elsewhere. */
+static void name_machine(struct domain_def *live, const struct qemu_caps *caps)
+{
+    const struct qemu_machine *machine = qemu_caps_machine(caps, live->os.machine);
+    if (machine)
+        live->os.machine = arena_strdup(live->arena, machine->name);
+}
+
 static int refuse_living(void *owner, const char *name, struct error *err)
 {
     const struct domain *domain = owner;
@@ -189,8 +197,10 @@ static int launch(struct domain *domain, struct domain_def *live, const char *in
         .incoming = incoming,
     };
     scoped_qemu_command struct qemu_command command = {0};
-    if (!options.caps || name_processor(driver, live, options.caps, err) < 0 ||
-        directory_make(options.channel_dir, 0700, err) < 0 ||
+    if (!options.caps)
+        return -1;
+    name_machine(live, options.caps);
+    if (name_processor(driver, live, options.caps, err) < 0 || directory_make(options.channel_dir, 0700, err) < 0 ||
         qemu_command_prepare(live, &options, err) < 0 || qemu_nvram_create(live, false, err) < 0 ||
         qemu_command_build(&command, live, &options, err) < 0)
         return -1;
