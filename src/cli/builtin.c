@@ -81,6 +81,8 @@ static void append_split(struct text *out, const char *word)
 static int run_echo(struct invocation *in, struct error *err)
 {
     scoped_text struct text out = {0};
+    if (option_exclusive(in, err, "shell", "xml", "split", NULL) < 0)
+        return -1;
     for (size_t i = 0; i < in->rest_count; i++) {
         scoped_text struct text word = {0};
         if (option_given(in, "xml"))
@@ -119,6 +121,7 @@ static const struct command_option echo_options[] = {
     {"xml", OPTION_BOOL, 0, "escape each word for XML"},
     {"split", OPTION_BOOL, 0, "one line for each part between commas; ,, is a comma"},
     {"err", OPTION_BOOL, 0, "print on stderr"},
+    {"str", OPTION_ALIAS, 0, "string"},
     {"string", OPTION_REST, OPTION_EMPTY_OK, "words to print"},
     {0},
 };

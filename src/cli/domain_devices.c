@@ -187,8 +187,8 @@ static int run_domblkstat(struct invocation *in, struct error *err)
         return command_failed(err, "cannot read the statistics of the disk '%s' of domain '%s'", args.path,
                               args.dom.name);
     struct record *record = record_new(in->arena);
-    if (option_given(in, "human") && *args.path)
-        output_note(in, "Device: %s\n", args.path);
+    if (option_given(in, "human"))
+        record_line(record, NULL, NULL, "Device: %s", args.path);
     for (size_t i = 0; i < COUNT(block_fields); i++) {
         uint64_t value;
         if (params_get_u64(ret.params, ret.params_count, block_fields[i].field, &value, NULL) <= 0)

@@ -73,11 +73,14 @@ static void print_words(struct invocation *in, const struct wire_domain *domains
         char uuid[UUID_STRING_SIZE];
         scoped_text struct text line = {0};
         uuid_format(domains[i].uuid, uuid);
+        const char *id = domains[i].id < 0 ? "-" : arena_printf(in->arena, "%d", domains[i].id);
+        bool id_alone = !option_given(in, "uuid") && !option_given(in, "name");
+        if (id_alone && domains[i].id < 0)
+            continue;
         if (option_given(in, "uuid"))
             text_append(&line, uuid);
         if (option_given(in, "id"))
-            text_printf(&line, "%s%s", line.length ? " " : "", domains[i].id < 0 ? "-"
-                        : arena_printf(in->arena, "%d", domains[i].id));
+            text_printf(&line, "%s%s", line.length ? " " : "", id);
         if (option_given(in, "name"))
             text_printf(&line, "%s%s", line.length ? " " : "", domains[i].name);
         puts(text_string(&line));

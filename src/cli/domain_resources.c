@@ -197,9 +197,12 @@ static int run_vcpuinfo(struct invocation *in, struct error *err)
                    placed ? json_integer(info->cpu) : json_null());
         record_text(record, "state", "State", !info ? "N/A" : info->state >= 0 && info->state < (int)COUNT(states)
                     ? states[info->state] : "no state");
-        record_add(record, "cpu_time_ns", info && info->cpu_time ? "CPU time" : info ? NULL : "CPU time",
-                   info ? arena_printf(in->arena, "%.1fs", (double)info->cpu_time / 1e9) : "N/A",
-                   info ? json_integer((json_int_t)info->cpu_time) : json_null());
+        if (!info)
+            record_line(record, "cpu_time_ns", json_null(), "CPU time        N/A"); /* virsh has no colon here */
+        else
+            record_add(record, "cpu_time_ns", info->cpu_time ? "CPU time" : NULL,
+                       arena_printf(in->arena, "%.1fs", (double)info->cpu_time / 1e9),
+                       json_integer((json_int_t)info->cpu_time));
         record_add(record, "affinity", "CPU Affinity", affinity, json_string(ranges));
         if (i + 1 < list.count)
             record_line(record, NULL, NULL, "%s", "");

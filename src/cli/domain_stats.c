@@ -56,11 +56,10 @@ static int stats_domains(struct invocation *in, struct connect_get_all_domain_st
 static int run_domstats(struct invocation *in, struct error *err)
 {
     struct connect_get_all_domain_stats_args args = {.stats = stats_flags(in, stats_groups),
-                                                     .flags = stats_flags(in, stats_filters)};
+                                                     .flags = stats_flags(in, stats_modes)};
     struct connect_get_all_domain_stats_ret ret;
-    if (in->rest_count && args.flags)
-        return error_set(err, ERR_INVALID_ARG, "domstats takes either domains or --list-... filters");
-    args.flags |= stats_flags(in, stats_modes);
+    if (!in->rest_count) /* named domains need no filter */
+        args.flags |= stats_flags(in, stats_filters);
     if (in->rest_count && stats_domains(in, &args, err) < 0)
         return -1;
     if (remote_connect_get_all_domain_stats(shell_client(in), &args, in->arena, &ret, err) < 0)

@@ -19,14 +19,15 @@ static int print_xpath(struct invocation *in, const char *xml, const char *expre
                            expression);
     } else {
         scoped_text struct text out = {0};
-        text_append(&out, wrap ? "<nodes>\n" : "");
-        for (int i = 0; found->nodesetval && i < found->nodesetval->nodeNr; i++) {
+        int count = found->nodesetval ? found->nodesetval->nodeNr : 0;
+        text_append(&out, !wrap ? "" : count ? "<nodes>\n" : "<nodes/>\n");
+        for (int i = 0; i < count; i++) {
             xmlBuffer *buffer = xmlBufferCreate();
             xmlNodeDump(buffer, document->xml, found->nodesetval->nodeTab[i], wrap ? 1 : 0, 1);
             text_printf(&out, "%s%s\n", wrap ? "  " : "", (const char *)xmlBufferContent(buffer));
             xmlBufferFree(buffer);
         }
-        text_append(&out, wrap ? "</nodes>\n" : "");
+        text_append(&out, wrap && count ? "</nodes>\n" : "");
         output_document(in, "xml", text_string(&out));
     }
     xmlXPathFreeObject(found);
@@ -46,8 +47,6 @@ static int run_dumpxml(struct invocation *in, struct error *err)
     unsigned flags = 0;
     for (size_t i = 0; i < COUNT(rows); i++)
         flags |= option_given(in, rows[i].option) ? rows[i].flag : 0;
-    if (option_given(in, "wrap") && !option_given(in, "xpath"))
-        return error_set(err, ERR_INVALID_ARG, "--wrap is for what --xpath finds");
     if (domain_get(in, &dom, err) < 0)
         return -1;
     const char *xml = domain_xml(in, &dom, flags, err);

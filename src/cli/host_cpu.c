@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <ctype.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -41,6 +42,7 @@ static int read_cpus(struct invocation *in, const char *file, const char **cpus,
     return 0;
 }
 
+/* what: "the host CPU" */
 static int report_comparison(struct invocation *in, int result, const char *what, const char *file, struct error *err)
 {
     const char *word = result == CPU_COMPARE_INCOMPATIBLE ? "incompatible"
@@ -49,7 +51,8 @@ static int report_comparison(struct invocation *in, int result, const char *what
     if (!word)
         return error_set(err, ERR_INTERNAL_ERROR, "the daemon could not compare the CPU of '%s'", file);
     const char *sentence = result == CPU_COMPARE_SUPERSET
-                               ? arena_printf(in->arena, "%s is a superset of CPU described in %s", what, file)
+                               ? arena_printf(in->arena, "%c%s is a superset of CPU described in %s",
+                                              toupper((unsigned char)*what), what + 1, file)
                                : arena_printf(in->arena, "CPU described in %s is %s %s %s", file, word,
                                               result == CPU_COMPARE_IDENTICAL ? "to" : "with", what);
     output_value(in, "comparison", sentence, json_string(word));
@@ -72,7 +75,7 @@ static int run_cpu_compare(struct invocation *in, struct error *err)
     struct connect_compare_cpu_ret ret;
     if (remote_connect_compare_cpu(shell_client(in), &args, in->arena, &ret, err) < 0)
         return command_failed(err, "cannot compare the CPU of '%s' with the host's", file);
-    return report_comparison(in, ret.result, "the host CPU", file, err);
+    return report_comparison(in, ret.result, "host CPU", file, err);
 }
 
 static int run_hypervisor_cpu_compare(struct invocation *in, struct error *err)

@@ -134,7 +134,8 @@ static int list_free_pages(struct invocation *in, struct listing *listing, int32
     return 0;
 }
 
-static int freepages_all(struct invocation *in, struct listing *listing, struct error *err)
+/* only: a size of pages in KiB; 0 = every one that the cell has */
+static int freepages_all(struct invocation *in, struct listing *listing, uint32_t only, struct error *err)
 {
     scoped_document struct document *document = NULL;
     if (read_topology(in, &document, err) < 0)
@@ -149,7 +150,7 @@ static int freepages_all(struct invocation *in, struct listing *listing, struct 
         uint32_t *sizes = arena_new_array(in->arena, size_count + 1, uint32_t), count = 0;
         int32_t cell;
         for (size_t k = 0; k < size_count && k < CELLS_MAX; k++)
-            if (parse_u32(words[k], 10, &sizes[count]) == 0)
+            if (parse_u32(words[k], 10, &sizes[count]) == 0 && (!only || sizes[count] == only))
                 count++;
         if (parse_i32(cells[i], 10, &cell) == 0 && count && list_free_pages(in, listing, cell, sizes, count, err) < 0)
             return -1;
@@ -162,7 +163,7 @@ static int run_freepages(struct invocation *in, struct error *err)
     int32_t cell = 0;
     uint64_t bytes = 0;
     bool all = option_given(in, "all");
-    if (option_exclusive(in, err, "all", "cellno", NULL) < 0 || option_exclusive(in, err, "all", "pagesize", NULL) < 0)
+    if (option_exclusive(in, err, "all", "cellno", NULL) < 0)
         return -1;
     if (!all && (!option_given(in, "cellno") || !option_given(in, "pagesize")))
         return error_set(err, ERR_INVALID_ARG, "freepages needs --all, or both --cellno and --pagesize");
@@ -171,7 +172,7 @@ static int run_freepages(struct invocation *in, struct error *err)
     uint32_t size = (uint32_t)(bytes >> 10);
     scoped_listing struct listing listing;
     listing_init(&listing, in);
-    int result = all ? freepages_all(in, &listing, err) : list_free_pages(in, &listing, cell, &size, 1, err);
+    int result = all ? freepages_all(in, &listing, size, err) : list_free_pages(in, &listing, cell, &size, 1, err);
     if (result == 0)
         listing_end(&listing);
     return result;
