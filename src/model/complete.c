@@ -51,6 +51,8 @@ static int os_complete(struct domain_def *def, const struct domain_defaults *def
         if (canonical)
             os->machine = arena_strdup(def->arena, canonical);
     }
+    if (!os->machine && defaults && os->type == OS_TYPE_HVM && is_x86(def))
+        os->machine = "pc"; /* as QEMU takes it */
     if (os->loader && !os->loader_type && os->loader_readonly == YESNO_YES && (os->nvram || os->nvram_template))
         os->loader_type = LOADER_TYPE_PFLASH;
     if (defaults && defaults->nvram_directory && os->loader && os->loader_type == LOADER_TYPE_PFLASH &&
