@@ -1,117 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "migrate/internal.h"
+#include "migrate/copy.h"
+#include "migrate/place.h"
 
-#include <arpa/inet.h>
-#include <net/if.h>
-#include <ifaddrs.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/log.h"
 #include "qemu/log.h"
 #include "qemu/status.h"
-#include "rpc/uri.h"
 
 /* The destination's phases: prepare and finish. */
 
 enum {
     LOADED_MS = 60000, /* from the source's last byte until QEMU has loaded it */
-    PORTS_TRIED = 16,  /* ports of our range that somebody else may hold */
 };
-
-/* -- prepare: where QEMU listens ----------------------------------------------------------------------------------- */
-
-struct place {
-    const char *host;   /* for the source */
-    const char *listen; /* for QEMU, in brackets when IPv6 */
-    uint16_t port;      /* 0 = one of ours */
-    bool told;          /* the caller's URI says all: there is nothing to answer */
-};
-
-static bool is_number(const char *host, int family)
-{
-    unsigned char address[sizeof(struct in6_addr)];
-    return inet_pton(family, host, address) == 1;
-}
-
-static bool have_ipv6(void)
-{
-    struct ifaddrs *all, *one;
-    bool found = false;
-    if (getifaddrs(&all) < 0)
-        return false;
-    for (one = all; one; one = one->ifa_next)
-        found |= one->ifa_addr && one->ifa_addr->sa_family == AF_INET6;
-    freeifaddrs(all);
-    return found;
-}
-
-/* A number is listened at if it can be no other host's: told so, set by the administrator, or loopback. */
-static const char *listen_at(struct driver *driver, const struct migrate_options *options, const char *host,
-                             struct arena *arena)
-{
-    const char *address = options->listen_address;
-    const char *own = driver->options.migration_address;
-    if (!address && string_equal(host, own) && (is_number(host, AF_INET) || is_number(host, AF_INET6)))
-        address = host;
-    if (!address && (string_starts(host, "127.") || string_equal(host, "::1")))
-        address = host;
-    if (!address)
-        return have_ipv6() ? "[::]" : "0.0.0.0";
-    return is_number(address, AF_INET6) ? arena_printf(arena, "[%s]", address) : address;
-}
-
-static int find_place(struct driver *driver, const struct migrate_options *options, struct place *place,
-                      struct arena *arena, struct error *err)
-{
-    const char *own = driver->options.migration_address ? driver->options.migration_address : driver->options.hostname;
-    *place = (struct place){.host = own};
-    if (options->uri) {
-        const char *rest = string_after(options->uri, "tcp:");
-        if (!rest)
-            return error_set(err, ERR_INVALID_ARG, "--migrateuri '%s': only tcp:HOST[:PORT] is possible", options->uri);
-        const char *full = string_starts(rest, "//") ? options->uri : arena_printf(arena, "tcp://%s", rest);
-        const struct uri *uri = uri_parse(arena, full, err);
-        if (!uri)
-            return -1;
-        if (!uri->host || !*uri->host)
-            return error_set(err, ERR_INVALID_ARG, "--migrateuri '%s' names no host", options->uri);
-        *place = (struct place){.host = uri->host, .port = uri->port, .told = uri->port != 0};
-    }
-    place->listen = listen_at(driver, options, place->host, arena);
-    return 0;
-}
-
-static int listen_on(struct migration *migration, const char *address, uint16_t port, struct error *err)
-{
-    scoped_free char *uri = xprintf("tcp:%s:%u", address, port);
-    return qmp_execute(migration->domain->qmp, "migrate-incoming", json_pack("{s:s}", "uri", uri), monitor_deadline(),
-                       err);
-}
-
-/* QEMU tells at once whether it has the port: one that somebody else holds is left for the next. */
-static int listen_somewhere(struct migration *migration, struct place *place, struct error *err)
-{
-    struct driver *driver = migration->domain->driver;
-    uint16_t taken[PORTS_TRIED];
-    unsigned tried = 0;
-    int rc = -1;
-    if (place->port)
-        return listen_on(migration, place->listen, place->port, err);
-    while (tried < PORTS_TRIED && rc < 0) {
-        uint16_t port = driver_take_migration_port(driver, err);
-        if (!port)
-            break;
-        taken[tried++] = port;
-        rc = listen_on(migration, place->listen, port, err);
-    }
-    for (unsigned i = 0; i + (rc == 0) < tried; i++)
-        driver_release_migration_port(driver, taken[i]);
-    if (rc < 0)
-        return error_wrap(err, "no port of this host could be listened on for the migration");
-    migration->port = place->port = taken[tried - 1];
-    return 0;
-}
 
 /* -- prepare: the guest -------------------------------------------------------------------------------------------- */
 
@@ -157,16 +59,33 @@ static off_t log_size(const struct domain *domain)
     return stat(domain_log_path(domain, arena), &now) == 0 ? now.st_size : 0;
 }
 
+/* The source writes its disks here until nbd_stop(). */
+static int take_disks(struct migration *migration, const struct migrate_cookie *remote, const struct place *place,
+                      struct error *err)
+{
+    return migration->options.flags & MIGRATE_COPY_STORAGE ? nbd_start(migration, place->listen, remote, err) : 0;
+}
+
+static int launch(struct migration *migration, const struct domain_def *def, const struct migrate_cookie *remote,
+                  struct error *err)
+{
+    scoped_domain_def struct domain_def *live = domain_edit(def);
+    if (migration->options.flags & MIGRATE_COPY_STORAGE && images_make(migration, live, remote, err) < 0)
+        return -1;
+    return domain_launch(migration->domain, steal(live), "defer", -1, err);
+}
+
 static int receive(struct migration *migration, const struct domain_def *def, const struct migrate_cookie *remote,
                    struct place *place, struct error *err)
 {
     struct domain *domain = migration->domain;
     domain->migration_status[0] = '\0';
-    if (check_free(domain, err) < 0 || domain_launch(domain, domain_edit(def), "defer", -1, err) < 0)
+    if (check_free(domain, err) < 0 || launch(migration, def, remote, err) < 0)
         return -1;
     migration->log_start = log_size(domain);
     domain->shutoff_reason = DOMAIN_SHUTOFF_FAILED; /* should QEMU end before it has its guest */
-    if (migration_configure(migration, false, remote, err) < 0 || listen_somewhere(migration, place, err) < 0)
+    if (migration_configure(migration, false, remote, err) < 0 || take_disks(migration, remote, place, err) < 0 ||
+        place_listen(migration, place, err) < 0)
         return -1;
     if (migration->abort.code)
         return error_set(err, migration->abort.code, "the migration was cancelled: %s", migration->abort.message);
@@ -179,6 +98,7 @@ void destination_discard(struct migration *migration)
     struct error err = {0};
     if (domain->process && domain_stop(domain, DOMAIN_SHUTOFF_FAILED, false, &err) < 0)
         log_error("%s", err.message);
+    images_remove(domain);
     migration_end(migration);
 }
 
@@ -190,7 +110,7 @@ int migration_prepare(struct driver *driver, const struct migrate_options *optio
     struct place place;
     scoped_domain_def struct domain_def *def = incoming_def(driver, options, err);
     if (!def || migrate_cookie_read(&remote, cookie_in, arena, err) < 0 ||
-        check_origin(driver, &remote, def, err) < 0 || find_place(driver, options, &place, arena, err) < 0)
+        check_origin(driver, &remote, def, err) < 0 || place_find(&place, driver, options, arena, err) < 0)
         return -1;
     struct object *object = object_claim(&driver->domains, def->name, def->uuid, err);
     if (!object)
@@ -213,6 +133,8 @@ int migration_prepare(struct driver *driver, const struct migrate_options *optio
     bool v6 = strchr(place.host, ':');
     *uri = place.told ? NULL : arena_printf(arena, v6 ? "tcp:[%s]:%u" : "tcp:%s:%u", place.host, place.port);
     struct migrate_cookie cookie = migration_cookie(migration, migration_caps(domain, err), arena);
+    cookie.has_nbd = migration->options.flags & MIGRATE_COPY_STORAGE;
+    cookie.nbd_port = migration->nbd_told;
     *cookie_out = migrate_cookie_write(&cookie, arena);
     domain_notify_lifecycle(domain, DOMAIN_EVENT_STARTED, DOMAIN_EVENT_STARTED_MIGRATED);
     migration_wait_next(migration, PHASE_PREPARED);
@@ -327,11 +249,18 @@ static struct migrate_blob finished_cookie(struct migration *migration, const st
     return migrate_cookie_write(&cookie, arena);
 }
 
+static int give_disks(struct migration *migration, struct error *err)
+{
+    return migration->options.flags & MIGRATE_COPY_STORAGE ? nbd_stop(migration, err) : 0;
+}
+
 static int arrive(struct migration *migration, const struct migrate_cookie *remote, struct error *err)
 {
     struct domain *domain = migration->domain;
     bool was_persistent = domain->object.persistent;
-    if (wait_loaded(migration, err) == 0 && persist(migration, remote, err) == 0 && let_run(migration, err) == 0) {
+    if (wait_loaded(migration, err) == 0 && persist(migration, remote, err) == 0 &&
+        give_disks(migration, err) == 0 && let_run(migration, err) == 0) {
+        images_keep(domain);
         domain->shutoff_reason = -1;
         return 0;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "migrate/internal.h"
+#include "migrate/copy.h"
 
 #include <string.h>
 
@@ -36,12 +36,26 @@ void migration_ask(struct migration *migration, uint64_t timeout_ms)
     if (!domain_active(domain) || now - migration->asked_ns < FRESH_NS)
         return;
     migration->asked_ns = now; /* also when it fails: a QEMU that hangs is not asked by everyone */
-    scoped_json json_t *reply = qmp_command(domain->qmp, "query-migrate", NULL, deadline_ms(timeout_ms), NULL);
+    struct qmp_request requests[] = {{.command = "query-migrate"}, {.command = "query-jobs"}};
+    size_t count = migration->mirror_count ? 2 : 1;
+    qmp_collect(qmp_submit(domain->qmp, requests, count), deadline_ms(timeout_ms), NULL);
+    if (domain->migration == migration) { /* else it is over meanwhile */
+        if (requests[0].reply)
+            job_info_update(&migration->info, requests[0].reply);
+        mirrors_figures(migration, requests[1].reply);
+    }
+    qmp_requests_finish(requests, count);
     if (domain->migration != migration)
-        return; /* over meanwhile */
-    if (reply)
-        job_info_update(&migration->info, reply);
+        return;
     migration->info.elapsed_ms = clock_ms() - migration->started_ms;
+}
+
+int migration_aborted(const struct migration *migration, struct error *err)
+{
+    bool asked = migration->abort.code == ERR_OPERATION_ABORTED;
+    return error_set(err, migration->abort.code, "operation %s: the migration of domain '%s' was %s: %s",
+                     asked ? "aborted" : "failed", domain_name(migration->domain), asked ? "cancelled" : "given up",
+                     migration->abort.message);
 }
 
 /* What was asked for, or what QEMU says. */
@@ -50,9 +64,7 @@ static int explain(struct migration *migration, struct error *err)
     struct domain *domain = migration->domain;
     const char *name = domain_name(domain);
     if (migration->abort.code)
-        return error_set(err, migration->abort.code,
-                         "operation aborted: the migration of domain '%s' was cancelled: %s", name,
-                         migration->abort.message);
+        return migration_aborted(migration, err);
     if (!domain_active(domain) || qmp_is_closed(domain->qmp))
         return error_set(err, ERR_OPERATION_ABORTED, "operation aborted: domain '%s' ended during its migration", name);
     scoped_json json_t *reply = qmp_command(domain->qmp, "query-migrate", NULL, deadline_ms(ASK_MS), NULL);
@@ -63,6 +75,7 @@ static int explain(struct migration *migration, struct error *err)
 
 struct watch_state {
     bool cancelled;           /* migrate_cancel was sent */
+    bool switched;            /* what has to be done while the guest stands still was done */
     deadline cancel_until;
     uint64_t look_at_ns, moved_ns, processed;
     uint32_t pass;
@@ -121,6 +134,29 @@ static void check_guest(struct migration *migration)
                   "the guest stopped because of a disk error, and --abort-on-error was given");
 }
 
+/* A mirror that broke, or the moment for them to end. What fails becomes the reason to give the migration up. True when
+ * it waited. */
+static bool tend_mirrors(struct migration *migration, struct watch_state *state)
+{
+    struct domain *domain = migration->domain;
+    struct error err = {0};
+    int rc;
+    if (!state->switched && strcmp(domain->migration_status, "pre-switchover") == 0) {
+        state->switched = true;
+        rc = mirrors_detach(migration, &err);
+        if (rc == 0)
+            rc = qmp_execute(domain->qmp, "migrate-continue", json_pack("{s:s}", "state", "pre-switchover"),
+                             monitor_deadline(), &err);
+    } else if (mirrors_changed(migration)) {
+        rc = mirrors_check(migration, &err);
+    } else {
+        return false;
+    }
+    if (rc < 0 && !migration->abort.code)
+        migration->abort = err;
+    return true;
+}
+
 static int cancel(struct migration *migration, struct watch_state *state, struct error *err)
 {
     state->cancelled = true;
@@ -160,6 +196,8 @@ int migration_follow(struct migration *migration, struct error *err)
             return error_set(err, ERR_OPERATION_TIMEOUT,
                              "QEMU of domain '%s' did not give its migration up within %d s", domain_name(domain),
                              CANCEL_MS / 1000);
+        if (!state.cancelled && tend_mirrors(migration, &state))
+            continue;
         if (!state.cancelled && check_convergence(migration, &state))
             continue;
         condition_wait(&domain->changed, state.look_at_ns, NULL);

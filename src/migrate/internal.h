@@ -53,6 +53,12 @@ struct migration {
     off_t log_start;         /* destination: where this QEMU's words begin in its log */
     const char *failure;     /* destination: what QEMU said when it ended before its time */
     const char **extra_caps; /* source: capabilities to be turned off again when it fails; NULL-terminated */
+    const char *tls_creds;   /* id of the object that QEMU's connections are encrypted with; NULL = none */
+    uint16_t nbd_port;       /* destination: of the disks' server, taken from the driver's range; 0 = none */
+    uint16_t nbd_told;       /* destination: the port that the source is told; 0 = none */
+    uint32_t mirror_count;   /* source: disks that are copied */
+    bool mirrors_gone;       /* source: their copies are whole and let go of */
+    uint64_t mirrors_seen;   /* source: domain->job_changes when they were last looked at */
     struct job_info info;
     uint64_t started_ms, stopped_ms; /* since 1970; stopped 0 = the guest runs */
     uint64_t asked_ns;       /* when info was last brought up to date */
@@ -104,6 +110,8 @@ const char *migration_connect(struct migration *migration, const char *uri, stru
 
 /* After `migrate`: waits until all is on the other side (0) or it failed (-1, with QEMU's reason). Waits. */
 int migration_follow(struct migration *migration, struct error *err);
+/* Fills err from migration->abort, which is set, and returns -1. */
+int migration_aborted(const struct migration *migration, struct error *err);
 /* The pause that a migration may make, and the one it begins with. */
 uint32_t migration_downtime_most(const struct domain *domain);
 uint32_t migration_downtime_first(const struct domain *domain);

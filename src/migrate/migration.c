@@ -54,6 +54,8 @@ void migration_end(struct migration *migration)
     timer_free(migration->guard);
     if (migration->port)
         driver_release_migration_port(domain->driver, migration->port);
+    if (migration->nbd_port)
+        driver_release_migration_port(domain->driver, migration->nbd_port);
     if (domain->migration == migration)
         domain->migration = NULL;
     condition_wake(&domain->changed);

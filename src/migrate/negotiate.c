@@ -21,6 +21,8 @@ static const struct {
     {"return-path", SOURCE | DESTINATION, true, 0, NULL},
     /* the destination takes image locks only when it is let run: until then the source can take its guest back */
     {"late-block-activate", DESTINATION, false, 0, NULL},
+    /* the copies of disks end while the guest stands still */
+    {"pause-before-switchover", SOURCE, false, MIGRATE_COPY_STORAGE, "--copy-storage-all"},
     {"auto-converge", SOURCE, false, MIGRATE_AUTO_CONVERGE, "--auto-converge"},
     {"multifd", SOURCE | DESTINATION, true, MIGRATE_PARALLEL, "--parallel"},
     {"xbzrle", SOURCE | DESTINATION, true, MIGRATE_COMPRESSED, "--compressed"},
@@ -28,7 +30,7 @@ static const struct {
     {"validate-uuid", SOURCE, true, 0, NULL},
 };
 
-const char *migration_optional_caps[] = {"auto-converge", "multifd", "xbzrle", NULL};
+const char *migration_optional_caps[] = {"auto-converge", "multifd", "pause-before-switchover", "xbzrle", NULL};
 
 const struct qemu_caps *migration_caps(const struct domain *domain, struct error *err)
 {

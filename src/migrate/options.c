@@ -181,7 +181,8 @@ int migrate_options_read(struct migrate_options *options, const struct wire_type
 {
     struct param_rule rules[COUNT(rows) + 1] = {0};
     for (size_t i = 0; i < COUNT(rows); i++)
-        rules[i] = (struct param_rule){rows[i].name, rows[i].type, rows[i].kind == ROW_METHOD || rows[i].kind == ROW_DISKS};
+        rules[i] = (struct param_rule){rows[i].name, rows[i].type,
+                                       rows[i].kind == ROW_METHOD || rows[i].kind == ROW_DISKS};
     *options = (struct migrate_options){.flags = (uint32_t)flags};
     if (params_check(items, count, rules, err) < 0)
         return -1;

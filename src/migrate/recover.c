@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "migrate/internal.h"
+#include "migrate/copy.h"
 
 #include <string.h>
 
@@ -28,12 +28,14 @@ static void recover_incoming(struct domain *domain)
         log_warning("domain '%s' was arriving when the daemon ended, and runs: it stays here", domain_name(domain));
         domain->incoming = false;
         status_save(domain);
+        images_keep(domain);
         return;
     }
     log_warning("domain '%s' was arriving when the daemon ended: it is removed here and goes on on its source",
                 domain_name(domain));
     if (domain->process && domain_stop(domain, DOMAIN_SHUTOFF_FAILED, false, &err) < 0)
         log_error("%s", err.message);
+    images_remove(domain);
 }
 
 static bool transfer_is_over(struct domain *domain, struct error *err)
@@ -77,6 +79,7 @@ static void recover_performing(struct domain *domain)
         int rc = paused ? qmp_execute(domain->qmp, "cont", NULL, monitor_deadline(), &err) : 0;
         domain->resume_reason = -1;
         if (rc == 0) {
+            mirrors_remove(domain);
             migration_unconfigure(domain, migration_optional_caps);
             domain->outgoing = OUTGOING_NONE;
             if (domain_active(domain))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "migrate/internal.h"
+#include "migrate/copy.h"
 
 #include <signal.h>
 #include <string.h>
@@ -78,6 +78,8 @@ static int choose_persistent(struct migration *migration, struct error *err)
         xml = checked_xml(domain, options->persistent_xml, FORMAT, err);
         if (!xml)
             return error_wrap(err, "--persistent-xml");
+    if (migration->options.flags & MIGRATE_COPY_STORAGE && mirrors_describe(migration, &cookie, arena, err) < 0)
+        return NULL;
     } else if (domain->object.persistent) {
         const struct domain_def *config = object_config(&domain->object, err);
         if (!config)
@@ -176,12 +178,15 @@ static int transfer(struct migration *migration, const char *uri, const struct m
     if (check_remote(migration, remote, err) < 0 || migration_configure(migration, true, remote, err) < 0)
         return -1;
     set_outgoing(domain, OUTGOING_PERFORMING);
-    const char *target = migration_connect(migration, uri, arena, err);
-    if (!target || (!(migration->options.flags & MIGRATE_LIVE) && suspend(domain, err) < 0))
-        return -1;
     domain->migration_status[0] = '\0';
     domain->migration_pass = 0;
-    if (qmp_execute(domain->qmp, "migrate", json_pack("{s:s}", "uri", target), monitor_deadline(), err) < 0)
+    if (!(migration->options.flags & MIGRATE_LIVE) && suspend(domain, err) < 0)
+        return -1;
+    if (migration->options.flags & MIGRATE_COPY_STORAGE && mirrors_start(migration, uri, remote, err) < 0)
+        return -1;
+    const char *target = migration_connect(migration, uri, arena, err);
+    if (!target ||
+        qmp_execute(domain->qmp, "migrate", json_pack("{s:s}", "uri", target), monitor_deadline(), err) < 0)
         return -1;
     return migration_follow(migration, err);
 }
@@ -212,9 +217,7 @@ int source_perform(struct migration *migration, const char *uri, const struct mi
         return -1;
     /* all is over there, but nobody was told: what was asked meanwhile still holds */
     if (migration->abort.code)
-        return error_set(err, migration->abort.code,
-                         "operation aborted: the migration of domain '%s' was cancelled: %s", domain_name(domain),
-                         migration->abort.message);
+        return migration_aborted(migration, err);
     *cookie_out = performed_cookie(migration, arena);
     if (!domain_active(domain))
         return error_set(err, ERR_OPERATION_FAILED, "operation failed: domain '%s' ended during its migration",
@@ -311,6 +314,8 @@ static int run_again(struct migration *migration, struct error *err)
     struct domain *domain = migration->domain;
     bool paused = domain->state == DOMAIN_PAUSED &&
                   (domain->reason == DOMAIN_PAUSED_MIGRATION || domain->reason == DOMAIN_PAUSED_USER);
+    if (migration->mirror_count)
+        mirrors_remove(domain);
     if (!migration->was_running || !paused || !domain_active(domain))
         return 0;
     bool by_itself = domain->reason == DOMAIN_PAUSED_MIGRATION && migration->options.flags & MIGRATE_LIVE &&
@@ -337,7 +342,8 @@ void source_take_back(struct migration *migration)
                   "it",
                   domain_name(domain), err.message);
     if (domain->outgoing) {
-        keep_info(migration, migration->abort.code ? DOMAIN_JOB_CANCELLED : DOMAIN_JOB_FAILED, NULL);
+        bool asked = migration->abort.code == ERR_OPERATION_ABORTED;
+        keep_info(migration, asked ? DOMAIN_JOB_CANCELLED : DOMAIN_JOB_FAILED, NULL);
         migration_unconfigure(domain, migration->extra_caps);
         set_outgoing(domain, OUTGOING_NONE);
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "migrate/internal.h"
+#include "migrate/copy.h"
 
 /* What users ask about a migration, and set while it runs or for the next one. */
 
@@ -81,6 +81,9 @@ int migration_set_bandwidth(struct domain *domain, uint64_t mib_per_second, stru
                          (unsigned long long)mib_per_second, (long long)MIGRATE_BANDWIDTH_UNLIMITED);
     domain->migrate_bandwidth_mib = mib_per_second == MIGRATE_BANDWIDTH_UNLIMITED ? 0 : mib_per_second;
     uint64_t mib = mib_per_second ? mib_per_second : MIGRATE_BANDWIDTH_UNLIMITED;
+    if (domain->migration && domain->migration->mirror_count &&
+        mirrors_limit(domain->migration, domain->migrate_bandwidth_mib << 20, err) < 0)
+        return -1;
     return set_parameter(domain, "max-bandwidth", mib << 20, err);
 }
 

@@ -43,6 +43,7 @@ struct domain {
     int outgoing;     /* how far its migration away is: enum outgoing of src/migrate; 0 = none */
     struct migration *migration; /* of src/migrate; NULL = none */
     char migration_status[24];   /* QEMU's word in its last MIGRATION event; "" = none yet */
+    uint64_t job_changes;        /* how often QEMU has told of a block job's or an export's new state */
     uint32_t migration_pass;     /* of its last MIGRATION_PASS event */
     uint32_t migrate_downtime_ms;    /* largest pause that migrations may make; 0 = the default */
     uint64_t migrate_bandwidth_mib;  /* MiB/s that migrations may use; 0 = all there is */

@@ -356,6 +356,13 @@ static void on_graphics_disconnected(struct domain *domain, json_t *data)
     graphics(domain, data, DOMAIN_EVENT_GRAPHICS_DISCONNECT);
 }
 
+/* Whoever waits for block jobs and exports asks QEMU how they are. */
+static void on_job_change(struct domain *domain, json_t *data)
+{
+    domain->job_changes++;
+    condition_wake(&domain->changed);
+}
+
 /* Whoever follows a migration waits for domain->changed. */
 static void on_migration(struct domain *domain, json_t *data)
 {
@@ -379,11 +386,13 @@ static const struct {
     void (*handle)(struct domain *domain, json_t *data);
 } events[] = {
     {"BALLOON_CHANGE", on_balloon},
+    {"BLOCK_EXPORT_DELETED", on_job_change},
     {"BLOCK_IO_ERROR", on_io_error},
     {"BLOCK_WRITE_THRESHOLD", on_block_threshold},
     {"DEVICE_DELETED", on_device_deleted},
     {"DEVICE_TRAY_MOVED", on_tray},
     {"GUEST_PANICKED", on_panic},
+    {"JOB_STATUS_CHANGE", on_job_change},
     {"MEMORY_DEVICE_SIZE_CHANGE", on_memory_size},
     {"MEMORY_FAILURE", on_memory_failure},
     {"MIGRATION", on_migration},

@@ -146,7 +146,7 @@ def test_busy_domain_says_who_holds_it(two_hosts, traveller):
 
 
 def test_unsupported_options_are_named(two_hosts, traveller):
-    for named, option in (("--copy-storage-all", []), ("--postcopy", []), ("--tls", []), ("--tunnelled", ["--p2p"]),
+    for named, option in (("--postcopy", []), ("--tls", []), ("--tunnelled", ["--p2p"]),
                           ("--zerocopy", ["--parallel"]), ("mt", ["--compressed", "--comp-methods"]),
                           ("--graphicsuri", ["--graphicsuri", "spice://a:1"])):
         words = option if named in option else [*option, named]

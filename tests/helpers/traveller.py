@@ -21,8 +21,8 @@ class Traveller:
         self.source, self.target = hosts
         self.line, self.name = line, name
         self.disk = guest.disk_image(f"{line.path}.raw")
-        options = {"dirty": 16, "area": 32, "disk_rate": 20, "hb": 20, **options}
-        xml = guest.domain_xml(name, serial=line.xml, disk=self.disk, **options)
+        options = {"dirty": 16, "area": 32, "disk_rate": 20, "hb": 20, "disk": self.disk, **options}
+        xml = guest.domain_xml(name, serial=line.xml, **options)
         connection = libvirt.open(self.source.uri)
         if persistent:
             connection.defineXML(xml).create()
