@@ -14,6 +14,7 @@
 
 struct process {
     pid_t pid;
+    uint64_t started;
     int pidfd;
     int status; /* waitpid's; -1 unknown */
     bool child, detached, exited;
@@ -70,14 +71,28 @@ static void process_gone(void *owner, int events)
         process->on_exit(process->on_exit_owner);
 }
 
+/* 0 when it cannot be read. */
+static uint64_t read_start_time(pid_t pid)
+{
+    scoped_arena struct arena *arena = arena_new();
+    char *stat = file_read(arena, arena_printf(arena, "/proc/%d/stat", (int)pid), 4096, NULL, NULL);
+    char *field = stat ? strrchr(stat, ')') : NULL; /* the command name may contain anything */
+    for (int i = 2; field && i < 22; i++)
+        field = strchr(field + 1, ' ');
+    return field ? strtoull(field, NULL, 10) : 0;
+}
+
 static struct process *process_new(pid_t pid, bool child, struct error *err)
 {
     int pidfd = pidfd_open(pid, 0);
+    if (pidfd < 0 && errno == ESRCH)
+        return error_null(err, ERR_NO_SUPPORT, "there is no process %d", (int)pid);
     if (pidfd < 0)
         return error_null_system(err, errno, "cannot watch process %d", (int)pid);
     fcntl(pidfd, F_SETFD, FD_CLOEXEC);
     struct process *process = xcalloc(1, sizeof *process);
-    *process = (struct process){.pid = pid, .pidfd = pidfd, .status = -1, .child = child};
+    /* read after the pidfd is open: from here the pid cannot be reused unnoticed */
+    *process = (struct process){.pid = pid, .started = read_start_time(pid), .pidfd = pidfd, .status = -1, .child = child};
     condition_init(&process->gone);
     process->watch = watch_new(pidfd, UV_READABLE, process_gone, process);
     return process;
@@ -179,14 +194,15 @@ struct process *process_adopt(pid_t pid, uint64_t start_time, struct error *err)
     struct process *process = process_new(pid, false, err);
     if (!process)
         return NULL;
-    /* read after the pidfd is open: from here the pid cannot be reused unnoticed */
-    if (process_start_time(pid) != start_time) {
-        process->detached = true;
-        process_free(process);
-        return error_null(err, ERR_NO_SUPPORT, "process %d is another one than was recorded", (int)pid);
-    }
     process->detached = true;
-    return process;
+    if (process->started == start_time)
+        return process;
+    bool there = pidfd_send_signal(process->pidfd, 0, NULL, 0) == 0;
+    bool unknown = !process->started && there;
+    process_free(process);
+    if (unknown)
+        return error_null(err, ERR_SYSTEM_ERROR, "when process %d was started cannot be read", (int)pid);
+    return error_null(err, ERR_NO_SUPPORT, "process %d is another one than was recorded", (int)pid);
 }
 
 void process_free(struct process *process)
@@ -211,14 +227,9 @@ pid_t process_pid(const struct process *process)
     return process->pid;
 }
 
-uint64_t process_start_time(pid_t pid)
+uint64_t process_started(const struct process *process)
 {
-    scoped_arena struct arena *arena = arena_new();
-    char *stat = file_read(arena, arena_printf(arena, "/proc/%d/stat", (int)pid), 4096, NULL, NULL);
-    char *field = stat ? strrchr(stat, ')') : NULL; /* the command name may contain anything */
-    for (int i = 2; field && i < 22; i++)
-        field = strchr(field + 1, ' ');
-    return field ? strtoull(field, NULL, 10) : 0;
+    return process->started;
 }
 
 static void tell_exit(void *owner)

@@ -35,7 +35,8 @@ struct process;
 
 /* Starts argv[0] (searched in PATH). A failed exec is an error here, not an exit status later. */
 struct process *process_spawn(const struct argv *argv, const struct process_options *options, struct error *err);
-/* Watches an existing process by pidfd; start_time as process_start_time() gave it, so that a reused pid is refused. */
+/* Watches an existing process by pidfd; start_time as process_started() gave it, so that a reused pid is refused.
+ * ERR_NO_SUPPORT says that the process has ended; any other error that it may well be there. */
 struct process *process_adopt(pid_t pid, uint64_t start_time, struct error *err);
 /* Forgets it. A child that still runs goes on (unless spawned without detach: then it is killed). */
 void process_free(struct process *process);
@@ -43,8 +44,8 @@ DEFINE_SCOPED(process_scope, struct process *, process_free)
 #define scoped_process scope_cleanup(process_scope)
 
 pid_t process_pid(const struct process *process);
-/* Clock ticks since boot, /proc/PID/stat field 22; 0 when there is no such process. */
-uint64_t process_start_time(pid_t pid);
+/* When it started: clock ticks since boot, /proc/PID/stat field 22. */
+uint64_t process_started(const struct process *process);
 /* Calls exited(owner) once from the loop when it is gone, at once if it already is (from the loop, not from here). */
 void process_on_exit(struct process *process, void (*exited)(void *owner), void *owner);
 bool process_has_exited(const struct process *process);

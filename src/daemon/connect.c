@@ -3,9 +3,12 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "migrate/migrate.h"
 
 /* Clients as the daemon knows them, and the calls about the connection itself. */
+
+enum { AUTODESTROY_AGAIN_MS = 10000 };
 
 struct client *client_of(struct server_client *client)
 {
@@ -28,7 +31,12 @@ void client_opened(struct server_client *client)
 static void autodestroy(void *owner)
 {
     scoped_domain struct domain *domain = owner;
-    domain_destroy(domain, 0, "autodestroy", NULL);
+    struct error err = {0};
+    while (domain_active(domain) && domain_destroy(domain, 0, "autodestroy", &err) < 0) {
+        log_error("domain '%s' shall end with its client: %s", domain_name(domain), err.message);
+        if (await_sleep(deadline_ms(AUTODESTROY_AGAIN_MS), &err) < 0)
+            return;
+    }
 }
 
 void client_closed(struct server_client *client)
@@ -39,9 +47,10 @@ void client_closed(struct server_client *client)
     uint64_t id = server_client_peer(client)->id;
     for (struct object *object = registry_first_of_all(&daemon->driver->domains); object; object = next) {
         next = registry_next_of_all(object);
-        migration_client_gone(domain_of(object), client);
-        if (domain_of(object)->autodestroy == id) {
-            domain_of(object)->autodestroy = 0;
+        scoped_domain struct domain *domain = domain_of(object_ref(object)); /* it may go with its migration */
+        migration_client_gone(domain, client);
+        if (domain->autodestroy == id) {
+            domain->autodestroy = 0;
             fiber_start("autodestroy", autodestroy, object_ref(object));
         }
     }

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <fcntl.h>
 
@@ -120,6 +121,16 @@ static int daemon_start(struct daemon *daemon, struct error *err)
     return listen_sockets(daemon, run, err);
 }
 
+/* Two descriptors for each guest: the usual soft limit of 1024 is for programs that use select(). */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static void autostart(void *driver)
 {
     driver_autostart(driver);
@@ -156,6 +167,7 @@ int main(int argc, char **argv)
         return 0;
     }
     set_log_level(options->log_level);
+    raise_descriptor_limit();
     signal(SIGPIPE, SIG_IGN);
     /* before libuv's first use of them: threads that a server's disk holds must not keep the others from theirs */
     setenv("UV_THREADPOOL_SIZE", "7", false);

@@ -62,9 +62,12 @@ int unix_connect(const char *path, struct error *err)
     if (address_make(&at, path, err) < 0)
         return -1;
     scoped_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&at.address, sizeof at.address) < 0)
-        return error_system(err, errno, "cannot connect to socket '%s'", path);
-    return steal_fd(&fd);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&at.address, sizeof at.address) == 0)
+        return steal_fd(&fd);
+    int errnum = errno;
+    error_system(err, errnum, "cannot connect to socket '%s'", path);
+    errno = errnum;
+    return -1;
 }
 
 void qemu_spawned_finish(struct qemu_spawned *spawned)

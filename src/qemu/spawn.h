@@ -45,7 +45,8 @@ int qemu_spawned_explain(struct qemu_spawned *spawned, const struct qemu_spawn_o
  */
 struct qmp *qemu_attach(const char *name, const char *monitor_path, const struct qmp_callbacks *callbacks, void *owner,
                         struct error *err);
-/* Connects to a unix socket whose path may be of any length; a non-blocking descriptor, -1 with err. Does not wait. */
+/* Connects to a unix socket whose path may be of any length; a non-blocking descriptor, -1 with err and errno. Does not
+ * wait. */
 int unix_connect(const char *path, struct error *err);
 /* Listens on a unix socket (mode 0600) whose path may be of any length; what was there is replaced. A descriptor, -1
  * with err. */

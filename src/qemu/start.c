@@ -85,7 +85,7 @@ static void place(void *owner)
         cgroup_place(domain->cgroup, process_pid(domain->process));
 }
 
-/* From here the domain owns the process, and a restart of the daemon finds it. */
+/* From here the domain owns the process. */
 static void adopt(struct domain *domain, struct qemu_spawned *spawned, struct domain_def *live, bool incoming)
 {
     scoped_arena struct arena *arena = arena_new();
@@ -100,7 +100,6 @@ static void adopt(struct domain *domain, struct qemu_spawned *spawned, struct do
     domain->cgroup =
         xstrdup(cgroup_name(arena, domain->driver->cgroup_family, live->id.value, domain_name(domain)));
     object_activate(&domain->object, live, live->id.value);
-    status_save(domain);
     process_on_exit(domain->process, domain_exited, domain);
     agent_awaited(domain);
     fiber_start("cgroup", place, object_ref(&domain->object));
@@ -182,7 +181,13 @@ static int run(struct domain *domain, const struct qemu_spawn_options *spawn, st
         return -1;
     }
     adopt(domain, &spawned, domain_def_ref(live), incoming);
-    return 0;
+    if (status_write(domain, err) == 0)
+        return 0;
+    /* the next daemon would not find it: better none */
+    domain->shutoff_reason = DOMAIN_SHUTOFF_FAILED;
+    process_kill(domain->process, SIGKILL);
+    domain_wait_exit(domain, deadline_ms(EXIT_MS), NULL);
+    return -1;
 }
 
 static int launch(struct domain *domain, struct domain_def *live, const char *incoming, struct error *err)
@@ -263,12 +268,10 @@ static int let_run(struct domain *domain, struct error *err)
 /* Lets the CPUs run, unless they shall not. */
 static int begin(struct domain *domain, unsigned flags, struct error *err)
 {
-    if (flags & DOMAIN_START_PAUSED) {
-        domain_set_state(domain, DOMAIN_PAUSED, DOMAIN_PAUSED_USER, DOMAIN_EVENT_STARTED, DOMAIN_EVENT_STARTED_BOOTED);
-        domain_notify_lifecycle(domain, DOMAIN_EVENT_SUSPENDED, DOMAIN_EVENT_SUSPENDED_PAUSED);
-        return 0;
-    }
-    if (let_run(domain, err) < 0) {
+    bool paused = flags & DOMAIN_START_PAUSED;
+    if (paused)
+        domain_set_state(domain, DOMAIN_PAUSED, DOMAIN_PAUSED_USER, -1, -1);
+    if ((paused ? status_write(domain, err) : let_run(domain, err)) < 0) {
         error_wrap(err, "cannot start domain '%s'", domain_name(domain));
         if (domain->process)
             domain_stop(domain, domain->shutoff_reason < 0 ? DOMAIN_SHUTOFF_FAILED : domain->shutoff_reason, false,
@@ -276,6 +279,8 @@ static int begin(struct domain *domain, unsigned flags, struct error *err)
         return -1;
     }
     domain_notify_lifecycle(domain, DOMAIN_EVENT_STARTED, DOMAIN_EVENT_STARTED_BOOTED);
+    if (paused)
+        domain_notify_lifecycle(domain, DOMAIN_EVENT_SUSPENDED, DOMAIN_EVENT_SUSPENDED_PAUSED);
     return 0;
 }
 

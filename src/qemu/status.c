@@ -17,26 +17,31 @@ char *status_path(const struct domain *domain, struct arena *arena)
     return arena_printf(arena, "%s/%s.json", domain->driver->run_dir, uuid);
 }
 
-void status_save(struct domain *domain)
+int status_write(struct domain *domain, struct error *err)
 {
     scoped_arena struct arena *arena = arena_new();
     scoped_free char *xml =
         domain_format(domain->object.live, DOMAIN_FORMAT_STATUS | DOMAIN_XML_SECURE | DOMAIN_XML_MIGRATABLE);
-    pid_t pid = process_pid(domain->process);
     scoped_json json_t *status = json_pack(
-        "{s:i, s:i, s:I, s:i, s:i, s:i, s:b, s:I, s:s*, s:s, s:b, s:b, s:i, s:i, s:s}", "version", STATUS_VERSION,
-        "pid", (int)pid, "start-time", (json_int_t)process_start_time(pid), "id", domain->object.id, "state",
-        domain->state, "reason", domain->reason, "persistent", domain->object.persistent, "balloon-kib",
+        "{s:i, s:i, s:I, s:i, s:i, s:i, s:I, s:s*, s:s, s:b, s:b, s:i, s:i, s:s}", "version", STATUS_VERSION,
+        "pid", (int)process_pid(domain->process), "start-time", (json_int_t)process_started(domain->process), "id",
+        domain->object.id, "state", domain->state, "reason", domain->reason, "balloon-kib",
         (json_int_t)domain->balloon_kib, "cgroup", domain->cgroup, "monitor", domain->monitor_path, "incoming",
         domain->incoming, "reset-on-shutdown", domain->reset_on_shutdown, "outgoing", domain->outgoing,
         "shutoff-reason", domain->stopping ? domain->shutoff_reason : -1, "xml", xml);
     scoped_free char *text = status ? json_dumps(status, JSON_INDENT(1)) : NULL;
-    struct error err = {0};
     if (!text)
-        error_set(&err, ERR_INTERNAL_ERROR, "its definition is not valid UTF-8");
-    else if (file_write(status_path(domain, arena), text, strlen(text), 0600, &err) == 0)
-        return;
-    log_error("domain '%s': a restart of the daemon will not find its guest: %s", domain_name(domain), err.message);
+        return error_set(err, ERR_INTERNAL_ERROR, "the definition in use of domain '%s' is not valid UTF-8",
+                         domain_name(domain));
+    return file_write(status_path(domain, arena), text, strlen(text), 0600, err);
+}
+
+void status_save(struct domain *domain)
+{
+    struct error err = {0};
+    if (status_write(domain, &err) < 0)
+        log_error("domain '%s': a restart of the daemon will not find its guest as it is: %s", domain_name(domain),
+                  err.message);
 }
 
 void status_remove(struct domain *domain)
@@ -55,13 +60,13 @@ int status_load(struct status *status, const char *path, struct arena *arena, st
     scoped_json json_t *json = json_read(text, length, err);
     if (!json)
         return error_wrap(err, "'%s'", path);
-    int version, pid, persistent, incoming, reset;
+    int version, pid, incoming, reset;
     json_int_t start_time, balloon;
     const char *xml;
     status->shutoff_reason = -1;
-    if (json_unpack_ex(json, &where, 0, "{s:i, s:i, s:I, s:i, s:i, s:i, s:b, s:I, s:b, s:b, s:i, s?i, s:s}", "version",
+    if (json_unpack_ex(json, &where, 0, "{s:i, s:i, s:I, s:i, s:i, s:i, s:I, s:b, s:b, s:i, s?i, s:s}", "version",
                        &version, "pid", &pid, "start-time", &start_time, "id", &status->id, "state", &status->state,
-                       "reason", &status->reason, "persistent", &persistent, "balloon-kib", &balloon, "incoming",
+                       "reason", &status->reason, "balloon-kib", &balloon, "incoming",
                        &incoming, "reset-on-shutdown", &reset, "outgoing", &status->outgoing, "shutoff-reason",
                        &status->shutoff_reason, "xml", &xml) < 0)
         return error_set(err, ERR_INTERNAL_ERROR, "'%s': %s", path, where.text);
@@ -71,10 +76,9 @@ int status_load(struct status *status, const char *path, struct arena *arena, st
     status->pid = pid;
     status->start_time = (uint64_t)start_time;
     status->balloon_kib = (uint64_t)balloon;
-    status->persistent = persistent;
     status->incoming = incoming;
     status->reset_on_shutdown = reset;
-    status->monitor = arena_strdup(arena, json_string_value(json_object_get(json, "monitor")));
+    status->monitor = arena_strdup(arena, json_string_value(json_object_get(json, "monitor")) ?: "");
     status->cgroup = arena_strdup(arena, json_string_value(json_object_get(json, "cgroup")));
     status->xml = arena_strdup(arena, xml);
     return 0;

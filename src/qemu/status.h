@@ -11,13 +11,15 @@ struct status {
     uint64_t start_time; /* tells the process from a later one of the same pid */
     int id, state, reason, outgoing;
     int shutoff_reason;  /* why it is being ended; -1 = it is not */
-    bool persistent, incoming, reset_on_shutdown;
+    bool incoming, reset_on_shutdown;
     uint64_t balloon_kib;
     const char *monitor, *cgroup, *xml; /* in the arena */
 };
 
 char *status_path(const struct domain *domain, struct arena *arena);
-/* Writes it anew; a failure is logged, since the guest runs on all the same. Does not wait. */
+/* Writes it anew, for what may be acknowledged only when the next daemon would know it. Does not wait. */
+int status_write(struct domain *domain, struct error *err);
+/* The same for news of a guest that runs: a failure is logged. */
 void status_save(struct domain *domain);
 void status_remove(struct domain *domain);
 int status_load(struct status *status, const char *path, struct arena *arena, struct error *err);

@@ -116,15 +116,13 @@ int domain_stop(struct domain *domain, int shutoff_reason, bool graceful, struct
 {
     domain->stopping = true;
     domain->shutoff_reason = shutoff_reason;
-    if (domain_active(domain))
+    if (domain_active(domain) && !graceful)
         status_save(domain); /* a daemon that finds the guest again finishes this */
     process_kill(domain->process, SIGTERM);
     if (domain_wait_exit(domain, deadline_ms(TERM_MS), NULL) == 0)
         return 0;
     if (graceful) {
-        domain->stopping = false;
-        domain->shutoff_reason = -1;
-        status_save(domain);
+        domain->stopping = false; /* the reason stays: it has been asked, and may end yet */
         return error_set(err, ERR_SYSTEM_ERROR,
                          "QEMU of domain '%s' (pid %d) did not end within %d s of being asked; without --graceful it "
                          "is killed",

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The daemon dies and comes back: definitions are there, running guests never noticed and are watched again."""
-import json
 import re
 import signal
 import time
@@ -9,7 +8,7 @@ import libvirt
 import pytest
 
 from helpers.guest import disk_image, domain_xml, qemu_pids
-from helpers.tools import virsh, wait_until
+from helpers.tools import change_status, virsh, wait_until
 
 
 def without_console(xml):
@@ -77,21 +76,49 @@ def test_guest_that_ended_while_the_daemon_was_away(host, line):
 
 
 @pytest.mark.godwit
-def test_start_without_an_answer_is_taken_back(host):
-    """The daemon died when QEMU was there and nobody had been told: the domain is off, and can be started as ever."""
+@pytest.mark.parametrize("ran", [False, True])
+def test_start_without_an_answer(host, ran):
+    """The daemon died when QEMU was there and its status file does not know that somebody was told. A guest that has not run is
+    ended, and its domain can be started as ever; one that runs is a guest, whatever the file says."""
     connection = libvirt.open(host.uri)
     domain = connection.defineXML(domain_xml("unborn", boot=False, serial=None, memory_kib=65528))
-    domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+    domain.createWithFlags(0 if ran else libvirt.VIR_DOMAIN_START_PAUSED)
+    first = qemu_pids([domain.UUIDString()])
     host.kill(signal.SIGKILL)
-    path = f"{host.root}/run/godwit/domains/{domain.UUIDString()}.json"
-    with open(path) as file:
-        status = json.load(file)
-    status["reason"] = libvirt.VIR_DOMAIN_PAUSED_STARTING_UP
-    with open(path, "w") as file:
-        json.dump(status, file)
+    with change_status(host, domain) as status:
+        status["state"], status["reason"] = libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP
     host.start()
     domain = libvirt.open(host.uri).lookupByName("unborn")
-    assert domain.isActive() == 0
-    domain.create()             # waits until the first QEMU is gone
-    assert len(qemu_pids([domain.UUIDString()])) == 1 and status["pid"] not in qemu_pids().values()
+    if ran:
+        domain.setAutostart(0)      # waits until the daemon has looked at it
+        assert domain.state()[0] == libvirt.VIR_DOMAIN_RUNNING and qemu_pids([domain.UUIDString()]) == first
+    else:
+        assert domain.isActive() == 0
+        domain.create()             # waits until the first QEMU is gone
+        second = qemu_pids([domain.UUIDString()])
+        assert len(second) == 1 and second != first
+    domain.destroy()
+
+
+@pytest.mark.godwit
+def test_guest_whose_status_file_cannot_be_used_is_left_alone(host):
+    """It is not shown and not ended, and no second QEMU gets at its disks."""
+    connection = libvirt.open(host.uri)
+    domain = connection.defineXML(domain_xml("unknown", boot=False, serial=None, memory_kib=65528))
+    domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+    pids = qemu_pids([domain.UUIDString()])
+    host.kill(signal.SIGKILL)
+    with change_status(host, domain) as status:
+        version, status["version"] = status["version"], 4711
+    host.start()
+    domain = libvirt.open(host.uri).lookupByName("unknown")
+    with pytest.raises(libvirt.libvirtError, match="still runs this guest"):
+        domain.create()
+    assert domain.isActive() == 0 and qemu_pids([domain.UUIDString()]) == pids
+    host.kill(signal.SIGKILL)
+    with change_status(host, domain) as status:
+        status["version"] = version
+    host.start()
+    domain = libvirt.open(host.uri).lookupByName("unknown")
+    assert domain.isActive() == 1 and qemu_pids([domain.UUIDString()]) == pids
     domain.destroy()

@@ -9,7 +9,7 @@ import libvirt
 import pytest
 
 from helpers.guest import disk_image, domain_xml, qemu_pids
-from helpers.tools import wait_until
+from helpers.tools import change_status, wait_until
 
 pytestmark = pytest.mark.godwit
 LIMIT = 0.1
@@ -95,12 +95,15 @@ def test_destroy_ends_a_hung_guest(hung):
 
 def test_daemon_restarts_beside_a_hung_guest(host, hung):
     host.kill(signal.SIGKILL)
+    with change_status(host, hung[0]) as status:
+        status["state"] = libvirt.VIR_DOMAIN_PAUSED     # it was resumed later than the file knows
     started = time.monotonic()
     host.start()
     connection = libvirt.open(host.uri)
     assert connection.lookupByName("g1").info()[0] == libvirt.VIR_DOMAIN_RUNNING
     assert time.monotonic() - started < 10
     stuck = connection.lookupByName("g0")
+    wait_until(lambda: "'g0' runs" in host.log() and "does not answer" in host.log())
     os.kill(qemu_pids([stuck.UUIDString()])[stuck.UUIDString()], signal.SIGCONT)
     wait_until(lambda: stuck.state()[0] == libvirt.VIR_DOMAIN_RUNNING, timeout=20)
     connection.close()

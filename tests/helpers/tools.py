@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Small things that every test needs."""
+import contextlib
+import json
 import subprocess
 import time
 
@@ -45,3 +47,14 @@ def table(text):
     """{key: value} of virsh's `key: value` lines."""
     pairs = (line.split(":", 1) for line in text.splitlines() if ":" in line)
     return {key.strip(): value.strip() for key, value in pairs}
+
+
+@contextlib.contextmanager
+def change_status(host, domain):
+    """What godwitd knows of a running guest, to be changed while no daemon runs."""
+    path = f"{host.root}/run/godwit/domains/{domain.UUIDString()}.json"
+    with open(path) as file:
+        status = json.load(file)
+    yield status
+    with open(path, "w") as file:
+        json.dump(status, file)

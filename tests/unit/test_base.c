@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -197,7 +198,7 @@ static void adoption_story(void *unused)
     struct error err = {0};
     scoped_process struct process *child = process_spawn(argv, &options, &err);
     assert_non_null(child);
-    uint64_t start = process_start_time(process_pid(child));
+    uint64_t start = process_started(child);
     assert_true(start > 0);
     assert_null(process_adopt(process_pid(child), start + 1, &err));
     scoped_process struct process *adopted = process_adopt(process_pid(child), start, &err);
@@ -206,6 +207,16 @@ static void adoption_story(void *unused)
     assert_int_equal(process_wait(adopted, deadline_ms(5000), &err), 0);
     assert_int_equal(process_wait(child, deadline_ms(5000), &err), 0);
     assert_string_equal(process_status_text(arena, process_status(child)), "killed by signal 15 (Terminated)");
+    /* one that has ended is told from one that cannot be watched */
+    assert_null(process_adopt(process_pid(child), start, &err));
+    assert_int_equal(err.code, ERR_NO_SUPPORT);
+    struct rlimit before, none;
+    getrlimit(RLIMIT_NOFILE, &before);
+    none = (struct rlimit){0, before.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+    assert_null(process_adopt(getpid(), 1, &err));
+    assert_int_equal(err.code, ERR_SYSTEM_ERROR);
+    setrlimit(RLIMIT_NOFILE, &before);
     loop_stop();
 }
 
