@@ -78,8 +78,6 @@ static int choose_persistent(struct migration *migration, struct error *err)
         xml = checked_xml(domain, options->persistent_xml, FORMAT, err);
         if (!xml)
             return error_wrap(err, "--persistent-xml");
-    if (migration->options.flags & MIGRATE_COPY_STORAGE && mirrors_describe(migration, &cookie, arena, err) < 0)
-        return NULL;
     } else if (domain->object.persistent) {
         const struct domain_def *config = object_config(&domain->object, err);
         if (!config)
@@ -105,6 +103,8 @@ char *source_begin(struct migration *migration, struct migrate_blob *cookie_out,
     if (!xml)
         return error_null_wrap(err, "--xml");
     struct migrate_cookie cookie = migration_cookie(migration, caps, arena);
+    if (migration->options.flags & MIGRATE_COPY_STORAGE && mirrors_describe(migration, &cookie, arena, err) < 0)
+        return NULL;
     *cookie_out = migrate_cookie_write(&cookie, arena);
     return arena_strdup(arena, xml);
 }
@@ -314,8 +314,6 @@ static int run_again(struct migration *migration, struct error *err)
     struct domain *domain = migration->domain;
     bool paused = domain->state == DOMAIN_PAUSED &&
                   (domain->reason == DOMAIN_PAUSED_MIGRATION || domain->reason == DOMAIN_PAUSED_USER);
-    if (migration->mirror_count)
-        mirrors_remove(domain);
     if (!migration->was_running || !paused || !domain_active(domain))
         return 0;
     bool by_itself = domain->reason == DOMAIN_PAUSED_MIGRATION && migration->options.flags & MIGRATE_LIVE &&
@@ -341,6 +339,8 @@ void source_take_back(struct migration *migration)
         log_error("domain '%s' stays paused after its failed migration: %s; see whether it runs elsewhere, then resume "
                   "it",
                   domain_name(domain), err.message);
+    if (migration->mirror_count)
+        mirrors_remove(domain);
     if (domain->outgoing) {
         bool asked = migration->abort.code == ERR_OPERATION_ABORTED;
         keep_info(migration, asked ? DOMAIN_JOB_CANCELLED : DOMAIN_JOB_FAILED, NULL);
