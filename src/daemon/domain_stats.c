@@ -21,6 +21,25 @@ enum {
     (LIST_FLAGS | CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT | CONNECT_GET_ALL_DOMAINS_STATS_BACKING | \
      CONNECT_GET_ALL_DOMAINS_STATS_ENFORCE_STATS)
 
+struct seen {
+    struct domain *domain;
+    UT_hash_handle hh;
+};
+
+/* Adds the domain unless it is there already: naming one a thousand times must not ask its QEMU a thousand times. */
+static void choose_once(struct domain **list, size_t *count, struct seen **seen, struct arena *arena,
+                        struct domain *domain)
+{
+    struct seen *known;
+    HASH_FIND_PTR(*seen, &domain, known);
+    if (known)
+        return;
+    struct seen *first = arena_struct(arena, struct seen);
+    first->domain = domain;
+    HASH_ADD_PTR(*seen, domain, first);
+    list[(*count)++] = domain_of(object_ref(&domain->object));
+}
+
 /* References to the domains that were named, or to all; those that are gone meanwhile are left out. */
 static size_t choose(struct call *call, const struct connect_get_all_domain_stats_args *args, struct domain ***chosen)
 {
@@ -31,11 +50,13 @@ static size_t choose(struct call *call, const struct connect_get_all_domain_stat
         for (struct object *object = registry_first(registry); object; object = registry_next(object))
             count++;
     struct domain **list = *chosen = arena_new_array(call->arena, count + 1, struct domain *);
+    struct seen *seen = NULL;
     for (uint32_t i = 0; i < args->doms_count; i++) {
         struct domain *domain = driver_find(call_driver(call), args->doms[i].uuid, NULL);
         if (domain && domain_passes(domain, filter))
-            list[found++] = domain_of(object_ref(&domain->object));
+            choose_once(list, &found, &seen, call->arena, domain);
     }
+    HASH_CLEAR(hh, seen);
     if (!args->doms_count)
         for (struct object *object = registry_first(registry); object; object = registry_next(object))
             if (domain_passes(domain_of(object), filter))

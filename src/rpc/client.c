@@ -152,7 +152,7 @@ struct client *client_new(int fd, const struct client_events *events, void *owne
         client->events = *events;
     client->owner = owner;
     list_init(&client->pending);
-    client->connection = connection_new(fd, &callbacks, client, MAX_QUEUE);
+    client->connection = connection_new(fd, &callbacks, client, MAX_QUEUE, 0);
     streams_init(&client->streams, client->connection, false);
     return client;
 }

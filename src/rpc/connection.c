@@ -33,7 +33,7 @@ struct connection {
     struct timer *resume; /* input is complete messages, and the hold has ended */
 
     struct outbox outbox;
-    size_t max_queue;
+    size_t max_queue, max_message;
     bool congested;
 
     struct timer *keepalive;
@@ -301,9 +301,9 @@ static size_t parse(struct connection *connection, const uint8_t *data, size_t a
     while (available - at >= 4 && !connection->holds && !connection->failed && !connection->free_asked &&
            !connection->finishing) {
         size_t length = get_u32(data + at);
-        if (length < MESSAGE_HEADER_SIZE || length > MESSAGE_MAX) {
-            fail_with(connection, ERR_RPC, "message of %zu bytes; it must have from %d to %d", length,
-                      MESSAGE_HEADER_SIZE, MESSAGE_MAX);
+        if (length < MESSAGE_HEADER_SIZE || length > connection->max_message) {
+            fail_with(connection, ERR_RPC, "message of %zu bytes; it must have from %d to %zu", length,
+                      MESSAGE_HEADER_SIZE, connection->max_message);
             break;
         }
         if (available - at < length)
@@ -465,13 +465,15 @@ void connection_release(struct connection *connection)
 
 /* -- life ---------------------------------------------------------------------------------------------------------- */
 
-struct connection *connection_new(int fd, const struct connection_events *events, void *owner, size_t max_queue)
+struct connection *connection_new(int fd, const struct connection_events *events, void *owner, size_t max_queue,
+                                  size_t max_message)
 {
     struct connection *connection = xcalloc(1, sizeof *connection);
     connection->events = *events;
     connection->owner = owner;
     connection->fd = fd;
     connection->max_queue = max_queue;
+    connection->max_message = max_message ? max_message : MESSAGE_MAX;
     outbox_init(&connection->outbox, fd);
     connection->watch = watch_new(fd, UV_READABLE, ready, connection);
     return connection;

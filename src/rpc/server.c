@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include "base/fiber.h"
 #include "base/log.h"
 #include "rpc/server_internal.h"
 
@@ -21,6 +22,8 @@
 #define SCRATCH_KEEP         (256 * 1024)
 #define ACCEPT_BATCH         16
 #define ACCEPT_RETRY_MS      500
+#define USER_CLIENTS_LEAST   20
+#define REFUSALS_LOGGED_S    10 /* one line in so many seconds: refusing must cost less than connecting */
 
 struct listener {
     struct list link;
@@ -33,11 +36,19 @@ struct listener {
 
 /* -- accepting ----------------------------------------------------------------------------------------------------- */
 
+static bool has_room(const struct listener *listener)
+{
+    const struct server *server = listener->server;
+    uint32_t most = server->options.max_clients;
+    return server->client_count < (listener->readonly ? most - most / 10 : most) && !server->accept_retry;
+}
+
 static void update_accepting(struct server *server)
 {
-    bool accepting = server->client_count < server->options.max_clients && !server->accept_retry;
-    for (struct list *link = server->listeners.next; link != &server->listeners; link = link->next)
-        watch_set(container_of(link, struct listener, link)->watch, accepting ? UV_READABLE : 0);
+    for (struct list *link = server->listeners.next; link != &server->listeners; link = link->next) {
+        struct listener *listener = container_of(link, struct listener, link);
+        watch_set(listener->watch, has_room(listener) ? UV_READABLE : 0);
+    }
 }
 
 void server_client_arrived(struct server *server)
@@ -104,14 +115,44 @@ struct server_client *server_adopt(struct server *server, int fd, bool readonly)
     return server_client_new(server, fd, readonly, &peer);
 }
 
+/* One user must not take the places of all others. */
+static bool has_too_many(struct server *server, const struct server_peer *peer)
+{
+    uint32_t share = server->options.max_clients / 10, count = 0;
+    if (share < USER_CLIENTS_LEAST)
+        share = USER_CLIENTS_LEAST;
+    if (!peer->is_unix || peer->uid == 0 || peer->uid == geteuid())
+        return false;
+    for (struct list *link = server->clients.next; link != &server->clients; link = link->next) {
+        const struct server_peer *other = &container_of(link, struct server_client, link)->peer;
+        count += other->is_unix && other->uid == peer->uid;
+    }
+    if (count < share)
+        return false;
+    if (now_ns() >= server->next_refusal_ns)
+        log_warning("user %u has %u connections: no more are accepted", peer->uid, count);
+    server->next_refusal_ns = now_ns() + REFUSALS_LOGGED_S * UINT64_C(1000000000);
+    return true;
+}
+
+static void welcome(struct listener *listener, int fd)
+{
+    struct server_peer peer;
+    describe_peer(listener->server, fd, &peer);
+    if (has_too_many(listener->server, &peer))
+        close(fd);
+    else
+        server_client_new(listener->server, fd, listener->readonly, &peer);
+}
+
 static void accept_ready(void *owner, int events)
 {
     struct listener *listener = owner;
     struct server *server = listener->server;
-    for (int i = 0; i < ACCEPT_BATCH && server->client_count < server->options.max_clients; i++) {
+    for (int i = 0; i < ACCEPT_BATCH && has_room(listener); i++) {
         int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
-            server_adopt(server, fd, listener->readonly);
+            welcome(listener, fd);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -137,7 +178,8 @@ static void listener_free(struct listener *listener)
     free(listener);
 }
 
-int server_listen_fd(struct server *server, int fd, bool readonly, struct error *err)
+/* Takes the descriptor over. */
+static int listen_fd(struct server *server, int fd, bool readonly, struct error *err)
 {
     if (listen(fd, 128) < 0) {
         error_system(err, errno, "cannot listen on descriptor %d", fd);
@@ -175,7 +217,7 @@ int server_listen_unix(struct server *server, const char *path, mode_t mode, boo
     umask(mask);
     if (rc < 0)
         return error_system(err, errnum, "cannot listen on '%s'", path);
-    if (server_listen_fd(server, steal_fd(&fd), readonly, err) < 0)
+    if (listen_fd(server, steal_fd(&fd), readonly, err) < 0)
         return -1;
     container_of(server->listeners.prev, struct listener, link)->path = xstrdup(path);
     return 0;
@@ -213,7 +255,7 @@ static int listen_on(struct server *server, const struct addrinfo *info, struct 
     if (getsockname(fd, (struct sockaddr *)&bound, &length) == 0)
         server->tcp_port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
                                                              : ((struct sockaddr_in *)&bound)->sin_port);
-    return server_listen_fd(server, steal_fd(&fd), false, err);
+    return listen_fd(server, steal_fd(&fd), false, err);
 }
 
 int server_listen_tcp(struct server *server, const char *address, struct error *err)

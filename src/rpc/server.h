@@ -60,7 +60,9 @@ struct call {
 struct server_options {
     const struct server_program *programs;
     void *owner;                 /* server_owner() */
-    uint32_t max_clients;        /* 0 = 5000; above it connections wait to be accepted */
+    /* 0 = 5000; above it connections wait to be accepted. The last tenth is kept from read-only sockets, and a user who
+     * is neither root nor the server's own may have a tenth, but always 20: more are closed at once. */
+    uint32_t max_clients;
     uint32_t max_client_requests; /* 0 = 5; calls of one client that are worked on at once, the next ones wait */
     uint32_t keepalive_interval_s; /* ask silent clients that can do it every so often; 0 = never */
     uint32_t keepalive_count;      /* drop them after so many unanswered questions */
@@ -86,8 +88,6 @@ int server_listen_unix(struct server *server, const char *path, mode_t mode, boo
 /* "ADDRESS:PORT" or "[ADDRESS]:PORT"; port 0 takes any free one: server_tcp_port() says which. */
 int server_listen_tcp(struct server *server, const char *address, struct error *err);
 uint16_t server_tcp_port(const struct server *server); /* of the last TCP socket */
-/* A listening socket that somebody else made (systemd); taken over. */
-int server_listen_fd(struct server *server, int fd, bool readonly, struct error *err);
 /* A connection that is already there (a socket pair in tests); taken over. */
 struct server_client *server_adopt(struct server *server, int fd, bool readonly);
 /* No more clients: closes the listening sockets. */

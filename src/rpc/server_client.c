@@ -6,6 +6,11 @@
 #include "rpc/codec.h"
 #include "rpc/server_internal.h"
 
+/* The read-only socket is for everybody, so what its clients may pile up in the daemon is little: enough to name all
+ * domains of a large host in one call, and to be behind with some ten thousand events. */
+#define READONLY_MESSAGE (2 * 1024 * 1024)
+#define READONLY_QUEUE   (4 * 1024 * 1024)
+
 /* -- the connection's callbacks ------------------------------------------------------------------------------------ */
 
 static void client_message(void *owner, struct message *message)
@@ -62,7 +67,10 @@ struct server_client *server_client_new(struct server *server, int fd, bool read
     client->authenticated = true;
     list_init(&client->running);
     list_init(&client->waiting);
-    client->connection = connection_new(fd, &events, client, server->options.max_queue);
+    size_t max_queue = server->options.max_queue;
+    if (readonly && max_queue > READONLY_QUEUE)
+        max_queue = READONLY_QUEUE;
+    client->connection = connection_new(fd, &events, client, max_queue, readonly ? READONLY_MESSAGE : 0);
     streams_init(&client->streams, client->connection, true);
     list_append(&server->clients, &client->link);
     server_client_arrived(server);

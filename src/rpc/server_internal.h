@@ -17,6 +17,7 @@ struct server {
     uint64_t last_id;
     uint16_t tcp_port;
     struct timer *accept_retry; /* we are out of descriptors */
+    uint64_t next_refusal_ns;   /* from when on refusing a client is logged again */
     struct text scratch;        /* messages are built here: nothing waits between building and sending one */
 };
 void server_client_arrived(struct server *server); /* counts; pauses accepting at the limit */
