@@ -33,8 +33,8 @@ static const struct option_row {
     {ROW("unix-mode", unix_mode), OCTAL, "0700", 0, 0777, "MODE", "access to the read-write socket"},
     {ROW("unix-readonly-mode", unix_readonly_mode), OCTAL, "0777", 0, 0777, "MODE", "access to the read-only socket"},
     {ROW("max-clients", max_clients), NUMBER, "5000", 1, 100000, "N",
-     "clients served at once, more wait to be accepted; a tenth of them (20 at least) from one user but root, and none of "
-     "the last tenth on the read-only socket"},
+     "clients served at once, more wait to be accepted; a tenth of them (20 at least) from one user but root, and none "
+     "of the last tenth on the read-only socket"},
     {ROW("max-client-requests", max_client_requests), NUMBER, "5", 1, 1000, "N",
      "calls of one client worked on at once"},
     {ROW("keepalive-interval", keepalive_interval), NUMBER, "5", 0, 86400, "SECONDS",

@@ -34,8 +34,8 @@ struct job {
  * finished or taken back, never cut off because its client has gone. ERR_OPERATION_TIMEOUT after 30 s, naming the
  * holder; error_missing when the object is gone meanwhile. Waits. */
 int job_begin(struct job *job, struct object *object, enum job_kind kind, const char *operation, struct error *err);
-/* object_claim() and then a job on what was claimed. It is claimed anew when it was renamed or has gone while the job of
- * another was waited for. Waits. */
+/* object_claim() and then a job on what was claimed. It is claimed anew when it was renamed or has gone while another's
+ * job was waited for. Waits. */
 struct object *job_claim(struct job *job, struct registry *registry, const char *name,
                          const unsigned char uuid[UUID_SIZE], enum job_kind kind, const char *operation,
                          struct error *err);

@@ -61,8 +61,8 @@ void driver_autostart(struct driver *driver);
 /* Lets go of all guests; they run on. */
 void driver_free(struct driver *driver);
 
-/* Parses what a client sent, with this host's defaults. Waits when what the emulator can do is not known yet (but not with
- * DOMAIN_PARSE_BARE, which asks nobody). */
+/* Parses what a client sent, with this host's defaults. Waits when what the emulator can do is not known yet (but not
+ * with DOMAIN_PARSE_BARE, which asks nobody). */
 struct domain_def *driver_parse(struct driver *driver, const char *xml, unsigned flags, struct error *err);
 /* A free port of the migration range, marked used; 0 with err when all are taken. */
 uint16_t driver_take_migration_port(struct driver *driver, struct error *err);

@@ -36,8 +36,8 @@ struct connection_events {
     void (*closed)(void *owner, const struct error *reason);
 };
 
-/* Takes the connected stream socket over. max_queue: unread output above this many bytes drops the peer. max_message: so
- * does a longer message; 0 = MESSAGE_MAX. */
+/* Takes the connected stream socket over. max_queue: unread output above this many bytes drops the peer. max_message:
+ * so does a longer message; 0 = MESSAGE_MAX. */
 struct connection *connection_new(int fd, const struct connection_events *events, void *owner, size_t max_queue,
                                   size_t max_message);
 void connection_free(struct connection *connection); /* at once, without flushing; NULL is fine */
