@@ -93,6 +93,11 @@ void object_unref(struct object *object);
 DEFINE_SCOPED(object_scope, struct object *, object_unref)
 #define scoped_object scope_cleanup(object_scope)
 
+/* Starts what is marked autostart and not active, once per boot of the host: `mark` is a file that the next boot does
+ * not find. What fails is logged. Waits. */
+void registry_autostart(struct registry *registry, const char *mark,
+                        int (*start)(struct object *object, struct error *err));
+
 /* The definition in use: live while active, else the stored one. Not a reference: take one before waiting. Does not
  * wait. Fails when the stored file does not parse. */
 void *object_def(struct object *object, struct error *err);

@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "base/files.h"
-#include "base/log.h"
 #include "qemu/attach.h"
 #include "qemu/capabilities.h"
 #include "qemu/cgroup.h"
@@ -120,41 +119,15 @@ void driver_free(struct driver *driver)
     free(driver);
 }
 
-/* Once per boot of the host: the mark lies where the next boot finds nothing. */
-static bool first_start_since_boot(struct driver *driver)
+static int autostart_one(struct object *object, struct error *err)
 {
-    scoped_free char *mark = xprintf("%s/../autostarted", driver->run_dir);
-    if (access(mark, F_OK) == 0)
-        return false;
-    struct error err = {0};
-    if (file_write(mark, "", 0, 0600, &err) < 0)
-        log_warning("guests may be autostarted again: %s", err.message);
-    return true;
+    return domain_start(domain_of(object), 0, 0, "autostart", err);
 }
 
 void driver_autostart(struct driver *driver)
 {
-    if (!first_start_since_boot(driver))
-        return;
-    /* starting waits, so the list may change under us: names first */
-    scoped_arena struct arena *arena = arena_new();
-    size_t count = 0;
-    for (struct object *object = registry_first(&driver->domains); object; object = registry_next(object))
-        count += object->autostart;
-    char **names = arena_new_array(arena, count, char *);
-    count = 0;
-    for (struct object *object = registry_first(&driver->domains); object; object = registry_next(object))
-        if (object->autostart)
-            names[count++] = arena_strdup(arena, object->name);
-    for (size_t i = 0; i < count; i++) {
-        struct error err = {0};
-        struct object *object = registry_find_name(&driver->domains, names[i], NULL);
-        if (!object || object_active(object))
-            continue;
-        scoped_domain struct domain *domain = domain_of(object_ref(object));
-        if (domain_start(domain, 0, 0, "autostart", &err) < 0)
-            log_error("autostart of domain '%s' failed: %s", names[i], err.message);
-    }
+    scoped_free char *mark = xprintf("%s/../autostarted", driver->run_dir);
+    registry_autostart(&driver->domains, mark, autostart_one);
 }
 
 uint16_t driver_take_migration_port(struct driver *driver, struct error *err)
