@@ -6,6 +6,7 @@
 #include "qemu/domain.h"
 #include "rpc/params.h"
 #include "rpc/server.h"
+#include "storage/pool.h"
 #include "wire_types.h"
 
 /* godwitd: all state there is hangs off this struct. Handlers (one file per kind of call) decode nothing and know no
@@ -13,6 +14,7 @@
 struct daemon {
     struct options *options;
     struct driver *driver;
+    struct storage *storage;
     struct qemu_host *host; /* made when first asked for: call_host() */
     struct server *server;
     int32_t last_callback_id;
@@ -60,7 +62,24 @@ void client_opened(struct server_client *client);
 void client_closed(struct server_client *client);
 int call_admit(struct call *call, const void *args, struct error *err);
 
+/* storage_pool.c, storage_volume.c: the pool or volume that a handle means, as a reference. */
+struct pool *call_pool(const struct call *call, const struct wire_storage_pool *handle, struct error *err);
+/* Waits: the pool is active, and its volumes are known. */
+struct volume *call_volume(const struct call *call, const struct wire_storage_vol *handle, struct error *err);
+struct wire_storage_pool wire_pool_of(const struct call *call, const struct pool *pool);
+struct wire_storage_vol wire_volume_of(const struct call *call, const struct volume *volume);
+/* storage_domain.c: what domains and storage ask of each other. */
+void storage_wire(struct daemon *daemon);
+
 /* events.c */
+enum event_class { EVENT_CLASS_DOMAIN, EVENT_CLASS_STORAGE_POOL, EVENT_CLASS_MONITOR, EVENT_CLASSES };
+/* Tells the clients that registered for it. body is the generated struct of the event's callback form. */
+void events_tell(struct daemon *daemon, enum event_class class, const unsigned char uuid[UUID_SIZE], int event_id,
+                 const void *body);
+/* uuid: of the only object of interest, or NULL. */
+int events_register(struct call *call, enum event_class class, int event_id, const unsigned char *uuid,
+                    int32_t *callback_id, struct error *err);
+int events_deregister(struct call *call, enum event_class class, int32_t callback_id, struct error *err);
 void events_init(void);
 void events_forget(struct client *client);
 void events_notify(void *daemon, struct domain *domain, int event_id, void *body);

@@ -11,29 +11,33 @@
 #define EVENT_IDS 64
 #define REGISTRATIONS_MAX 1000 /* of one client: each costs memory, and time with every event */
 
-enum class { CLASS_DOMAIN, CLASS_MONITOR };
-
 struct registration {
     struct list link; /* in client->registrations */
     int32_t callback_id;
-    enum class class;
+    enum event_class class;
     int event_id;
     bool legacy;
-    bool one_domain;
+    bool one_object;
     unsigned char uuid[UUID_SIZE];
-    char *event; /* CLASS_MONITOR: only events of that name; NULL = all */
+    char *event; /* EVENT_CLASS_MONITOR: only events of that name; NULL = all */
 };
 
-static const struct wire_procedure *with_callback[EVENT_IDS], *without_callback[EVENT_IDS];
+/* In the order of enum event_class, as the schema names them. */
+static const char *const class_names[EVENT_CLASSES] = {"domain", "storage-pool"};
+
+static const struct wire_procedure *of_class[EVENT_CLASSES][EVENT_IDS], *without_callback[EVENT_IDS];
+static const struct wire_procedure *const *const with_callback = of_class[EVENT_CLASS_DOMAIN];
 
 void events_init(void)
 {
     for (uint32_t i = 0; i < program_remote.count; i++) {
         const struct wire_procedure *procedure = &program_remote.procedures[i];
-        if (!procedure->name || !(procedure->flags & WIRE_EVENT) || !string_equal(procedure->event_class, "domain") ||
-            procedure->event_id < 0 || procedure->event_id >= EVENT_IDS)
+        if (!procedure->name || !(procedure->flags & WIRE_EVENT) || procedure->event_id < 0 ||
+            procedure->event_id >= EVENT_IDS)
             continue;
-        (procedure->flags & WIRE_LEGACY ? without_callback : with_callback)[procedure->event_id] = procedure;
+        for (int class = 0; class < EVENT_CLASSES; class++)
+            if (class_names[class] && string_equal(procedure->event_class, class_names[class]))
+                (procedure->flags & WIRE_LEGACY ? without_callback : of_class[class])[procedure->event_id] = procedure;
     }
 }
 
@@ -50,7 +54,7 @@ void events_forget(struct client *client)
         registration_free(registration);
 }
 
-static struct registration *registration_new(struct call *call, enum class class, int event_id, struct error *err)
+static struct registration *registration_new(struct call *call, enum event_class class, int event_id, struct error *err)
 {
     unsigned count = 0;
     list_for_each (struct registration, other, &client_of(call->client)->registrations, link)
@@ -87,7 +91,8 @@ static void *legacy_body(struct arena *arena, int event_id, const char *body)
 }
 
 struct telling {
-    struct domain *domain;
+    enum event_class class;
+    const unsigned char *uuid; /* of the object that it is about */
     int event_id;
     const void *body;
     struct arena *arena;
@@ -98,9 +103,8 @@ static void tell_client(struct server_client *client, void *context)
 {
     struct telling *telling = context;
     list_for_each (struct registration, registration, &client_of(client)->registrations, link) {
-        if (registration->class != CLASS_DOMAIN || registration->event_id != telling->event_id ||
-            (registration->one_domain &&
-             memcmp(registration->uuid, telling->domain->object.uuid, UUID_SIZE) != 0))
+        if (registration->class != telling->class || registration->event_id != telling->event_id ||
+            (registration->one_object && memcmp(registration->uuid, telling->uuid, UUID_SIZE) != 0))
             continue;
         struct error err = {0};
         if (registration->legacy) {
@@ -109,10 +113,19 @@ static void tell_client(struct server_client *client, void *context)
             continue;
         }
         if (!telling->event)
-            telling->event = server_event_new(with_callback[telling->event_id], telling->body, &err);
+            telling->event = server_event_new(of_class[telling->class][telling->event_id], telling->body, &err);
         if (telling->event)
             server_event_send(telling->event, client, registration->callback_id);
     }
+}
+
+void events_tell(struct daemon *daemon, enum event_class class, const unsigned char uuid[UUID_SIZE], int event_id,
+                 const void *body)
+{
+    scoped_arena struct arena *arena = arena_new();
+    struct telling telling = {class, uuid, event_id, body, arena, NULL};
+    server_each_client(daemon->server, tell_client, &telling);
+    server_event_free(telling.event);
 }
 
 void events_notify(void *owner, struct domain *domain, int event_id, void *body)
@@ -120,13 +133,10 @@ void events_notify(void *owner, struct domain *domain, int event_id, void *body)
     struct daemon *daemon = owner;
     const struct wire_field *field = field_named(with_callback[event_id]->args, "dom");
     struct wire_domain *handle = (struct wire_domain *)((char *)body + field->offset);
-    scoped_arena struct arena *arena = arena_new();
     handle->name = domain->object.name;
     memcpy(handle->uuid, domain->object.uuid, UUID_SIZE);
     handle->id = domain->object.id;
-    struct telling telling = {domain, event_id, body, arena, NULL};
-    server_each_client(daemon->server, tell_client, &telling);
-    server_event_free(telling.event);
+    events_tell(daemon, EVENT_CLASS_DOMAIN, domain->object.uuid, event_id, body);
 }
 
 struct monitor_telling {
@@ -138,9 +148,9 @@ static void tell_monitor(struct server_client *client, void *context)
 {
     struct monitor_telling *telling = context;
     list_for_each (struct registration, registration, &client_of(client)->registrations, link) {
-        if (registration->class != CLASS_MONITOR ||
+        if (registration->class != EVENT_CLASS_MONITOR ||
             (registration->event && strcmp(registration->event, telling->body.event) != 0) ||
-            (registration->one_domain &&
+            (registration->one_object &&
              memcmp(registration->uuid, telling->domain->object.uuid, UUID_SIZE) != 0))
             continue;
         telling->body.callback_id = registration->callback_id;
@@ -152,7 +162,7 @@ static void tell_monitor(struct server_client *client, void *context)
 static void wants_monitor(struct server_client *client, void *context)
 {
     list_for_each (struct registration, registration, &client_of(client)->registrations, link)
-        if (registration->class == CLASS_MONITOR)
+        if (registration->class == EVENT_CLASS_MONITOR)
             *(bool *)context = true;
 }
 
@@ -188,7 +198,7 @@ static int check_event(struct call *call, int event_id, struct error *err)
 
 static void limit_to_domain(struct registration *registration, const struct wire_domain *domain)
 {
-    registration->one_domain = domain;
+    registration->one_object = domain;
     if (domain)
         memcpy(registration->uuid, domain->uuid, UUID_SIZE);
 }
@@ -204,7 +214,7 @@ int handle_connect_domain_event_callback_register_any(
         if (!domain)
             return -1;
     }
-    struct registration *registration = registration_new(call, CLASS_DOMAIN, args->event_id, err);
+    struct registration *registration = registration_new(call, EVENT_CLASS_DOMAIN, args->event_id, err);
     if (!registration)
         return -1;
     limit_to_domain(registration, args->dom);
@@ -212,7 +222,23 @@ int handle_connect_domain_event_callback_register_any(
     return 0;
 }
 
-static int deregister(struct call *call, enum class class, int32_t callback_id, struct error *err)
+int events_register(struct call *call, enum event_class class, int event_id, const unsigned char *uuid,
+                    int32_t *callback_id, struct error *err)
+{
+    if (event_id < 0 || event_id >= EVENT_IDS || !of_class[class][event_id])
+        return error_set(err, ERR_INVALID_ARG, "%s: there is no %s event %d", call->procedure->name,
+                         class_names[class], event_id);
+    struct registration *registration = registration_new(call, class, event_id, err);
+    if (!registration)
+        return -1;
+    registration->one_object = uuid;
+    if (uuid)
+        memcpy(registration->uuid, uuid, UUID_SIZE);
+    *callback_id = registration->callback_id;
+    return 0;
+}
+
+int events_deregister(struct call *call, enum event_class class, int32_t callback_id, struct error *err)
 {
     list_for_each (struct registration, registration, &client_of(call->client)->registrations, link) {
         if (registration->class != class || registration->callback_id != callback_id)
@@ -226,12 +252,12 @@ static int deregister(struct call *call, enum class class, int32_t callback_id, 
 int handle_connect_domain_event_callback_deregister_any(
     struct call *call, const struct connect_domain_event_callback_deregister_any_args *args, struct error *err)
 {
-    return deregister(call, CLASS_DOMAIN, args->callback_id, err);
+    return events_deregister(call, EVENT_CLASS_DOMAIN, args->callback_id, err);
 }
 
 static int register_legacy(struct call *call, int event_id, struct error *err)
 {
-    struct registration *registration = registration_new(call, CLASS_DOMAIN, event_id, err);
+    struct registration *registration = registration_new(call, EVENT_CLASS_DOMAIN, event_id, err);
     if (!registration)
         return -1;
     registration->legacy = true;
@@ -300,7 +326,7 @@ int handle_qemu_connect_domain_monitor_event_register(
         return error_set(err, ERR_ARGUMENT_UNSUPPORTED,
                          "monitor events are chosen by their exact name here; patterns (flags 0x%x) are not supported",
                          args->flags);
-    struct registration *registration = registration_new(call, CLASS_MONITOR, -1, err);
+    struct registration *registration = registration_new(call, EVENT_CLASS_MONITOR, -1, err);
     if (!registration)
         return -1;
     limit_to_domain(registration, args->dom);
@@ -312,5 +338,5 @@ int handle_qemu_connect_domain_monitor_event_register(
 int handle_qemu_connect_domain_monitor_event_deregister(
     struct call *call, const struct qemu_connect_domain_monitor_event_deregister_args *args, struct error *err)
 {
-    return deregister(call, CLASS_MONITOR, args->callback_id, err);
+    return events_deregister(call, EVENT_CLASS_MONITOR, args->callback_id, err);
 }

@@ -105,6 +105,12 @@ static int daemon_start(struct daemon *daemon, struct error *err)
     daemon->driver->notify_owner = daemon;
     daemon->driver->notify = events_notify;
     daemon->driver->monitor_event = events_monitor;
+    struct storage_options storage_options = {.root = options->root};
+    memcpy(storage_options.host_uuid, driver_options.host_uuid, UUID_SIZE);
+    daemon->storage = storage_new(&storage_options, err);
+    if (!daemon->storage)
+        return -1;
+    storage_wire(daemon);
     daemon->driver->attached = migration_attached;
     daemon->driver->ended = migration_ended;
     daemon->server = server_new(&(struct server_options){
@@ -121,6 +127,14 @@ static int daemon_start(struct daemon *daemon, struct error *err)
     return listen_sockets(daemon, run, err);
 }
 
+/* Pools first: domains may have their disks in them. */
+static void autostart(void *owner)
+{
+    struct daemon *daemon = owner;
+    storage_autostart(daemon->storage);
+    driver_autostart(daemon->driver);
+}
+
 /* Two descriptors for each guest: the usual soft limit of 1024 is for programs that use select(). */
 static void raise_descriptor_limit(void)
 {
@@ -129,11 +143,6 @@ static void raise_descriptor_limit(void)
         return;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-static void autostart(void *driver)
-{
-    driver_autostart(driver);
 }
 
 static void terminate(uv_signal_t *handle, int number)
@@ -181,7 +190,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "godwitd: cannot start: %s\n", err.message);
         return 1;
     }
-    fiber_start("autostart", autostart, daemon.driver);
+    fiber_start("autostart", autostart, &daemon);
     loop_run();
     /* No orderly unwinding: everything acknowledged is on disk, guests are processes of their own, and what fibers
      * still wait for would only delay the end. SIGKILL must be as good as this. */

@@ -240,6 +240,15 @@ unsigned words_value(const struct words *words, const char *word);
     X(P, PATH, "path") X(P, HANDLE, "handle") X(P, LOOP, "loop") X(P, NBD, "nbd") X(P, PLOOP, "ploop") \
     X(P, VIRTIOFS, "virtiofs")
 #define SECLABEL_TYPE_WORDS(X, P) X(P, STATIC, "static") X(P, DYNAMIC, "dynamic") X(P, NONE, "none")
+#define POOL_TYPE_WORDS(X, P)                                                                                     \
+    X(P, DIR, "dir") X(P, FS, "fs") X(P, NETFS, "netfs") X(P, LOGICAL, "logical") X(P, DISK, "disk")              \
+    X(P, ISCSI, "iscsi") X(P, ISCSI_DIRECT, "iscsi-direct") X(P, SCSI, "scsi") X(P, MPATH, "mpath")               \
+    X(P, RBD, "rbd") X(P, SHEEPDOG, "sheepdog") X(P, GLUSTER, "gluster") X(P, ZFS, "zfs") X(P, VSTORAGE, "vstorage")
+#define POOL_ADAPTER_WORDS(X, P) X(P, SCSI_HOST, "scsi_host") X(P, FC_HOST, "fc_host")
+#define VOLUME_TYPE_WORDS(X, P) \
+    X(P, FILE, "file") X(P, BLOCK, "block") X(P, DIR, "dir") X(P, NETWORK, "network") X(P, NETDIR, "netdir") \
+    X(P, PLOOP, "ploop")
+#define VOLUME_ALLOCATION_WORDS(X, P) X(P, DEFAULT, "default") X(P, CAPACITY, "capacity")
 
 #define MODEL_ENUMS(E)                                                                                            \
     E(yesno, YESNO, YESNO_WORDS)                                                                                  \
@@ -347,7 +356,11 @@ unsigned words_value(const struct words *words, const char *word);
     E(filesystem_type, FILESYSTEM_TYPE, FILESYSTEM_TYPE_WORDS)                                                    \
     E(filesystem_access, FILESYSTEM_ACCESS, FILESYSTEM_ACCESS_WORDS)                                              \
     E(filesystem_driver, FILESYSTEM_DRIVER, FILESYSTEM_DRIVER_WORDS)                                              \
-    E(seclabel_type, SECLABEL_TYPE, SECLABEL_TYPE_WORDS)
+    E(seclabel_type, SECLABEL_TYPE, SECLABEL_TYPE_WORDS)                                                          \
+    E(pool_type, POOL_TYPE, POOL_TYPE_WORDS)                                                                      \
+    E(pool_adapter, POOL_ADAPTER, POOL_ADAPTER_WORDS)                                                             \
+    E(volume_type, VOLUME_TYPE, VOLUME_TYPE_WORDS)                                                                \
+    E(volume_allocation, VOLUME_ALLOCATION, VOLUME_ALLOCATION_WORDS)
 
 #define ENUM_MEMBER(prefix, name, word) prefix##_##name,
 #define DECLARE_ENUM(type, PREFIX, WORDS)                                                   \

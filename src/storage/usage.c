@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "storage/pool.h"
+#include "storage/task.h"
+
+/* Which running domain uses a volume: as its disk, or below it in a chain of backing images. */
+
+struct disk_path {
+    const char *domain, *target, *path;
+};
+
+struct search {
+    struct task task;
+    struct arena *arena;
+    struct disk_path *disks;
+    size_t count, capacity;
+    const char *path; /* of the volume */
+    const struct disk_path *found;
+};
+
+static void search_release(struct task *task)
+{
+    struct search *search = container_of(task, struct search, task);
+    arena_free(search->arena);
+    free(search);
+}
+
+static void collect(void *context, const char *domain, const char *target, const char *path)
+{
+    struct search *search = context;
+    if (search->count == search->capacity) {
+        size_t capacity = search->capacity ? search->capacity * 2 : 64;
+        struct disk_path *disks = arena_new_array(search->arena, capacity, struct disk_path);
+        if (search->count)
+            memcpy(disks, search->disks, search->count * sizeof *disks);
+        search->disks = disks;
+        search->capacity = capacity;
+    }
+    search->disks[search->count++] = (struct disk_path){
+        arena_strdup(search->arena, domain), arena_strdup(search->arena, target), arena_strdup(search->arena, path)};
+}
+
+/* Follows the chain by what the headers say; a loop in it ends at the limit. */
+static bool chain_has(const char *path, const struct stat *wanted)
+{
+    scoped_free char *at = xstrdup(path);
+    for (int depth = 0; at && depth < IMAGE_DEPTH_MAX; depth++) {
+        struct stat status;
+        if (stat(at, &status) < 0)
+            return false;
+        if (status.st_dev == wanted->st_dev && status.st_ino == wanted->st_ino)
+            return true;
+        scoped_free struct image *image = xcalloc(1, sizeof *image);
+        char *next = image_read(at, image, NULL) == 0 ? image_backing_path(at, image) : NULL;
+        free(at);
+        at = next;
+    }
+    return false;
+}
+
+static void search_run(struct task *task)
+{
+    struct search *search = container_of(task, struct search, task);
+    struct stat wanted;
+    if (stat(search->path, &wanted) < 0)
+        return;
+    for (size_t i = 0; i < search->count && !search->found; i++)
+        if (chain_has(search->disks[i].path, &wanted))
+            search->found = &search->disks[i];
+}
+
+int volume_check_unused(struct volume *volume, const char *operation, struct error *err)
+{
+    struct storage *storage = volume->pool->storage;
+    if (!storage->each_disk)
+        return 0;
+    struct search *search = xcalloc(1, sizeof *search);
+    search->task = (struct task){.run = search_run, .release = search_release};
+    search->arena = arena_new();
+    search->path = arena_strdup(search->arena, volume->path);
+    scoped_task struct task *task = &search->task;
+    storage->each_disk(storage->owner, collect, search);
+    if (search->count && task_run(&task, deadline_ms(TASK_MS), err) < 0)
+        return error_wrap(err, "cannot find out whether a domain uses volume '%s'", volume->name);
+    if (!search->found)
+        return 0;
+    return error_set(err, ERR_OPERATION_INVALID,
+                     "cannot %s volume '%s' of pool '%s': the running domain '%s' uses it (disk '%s'); stop the domain "
+                     "or detach the disk first", operation, volume->name, pool_name(volume->pool),
+                     search->found->domain, search->found->target);
+}
