@@ -123,23 +123,13 @@ int handle_domain_set_metadata(struct call *call, const struct domain_set_metada
     return 0;
 }
 
-/* The definition that AFFECT flags mean, for reading. */
-static const struct domain_def *chosen_def(struct domain *domain, unsigned flags, struct error *err)
-{
-    if (flags & DOMAIN_AFFECT_CONFIG)
-        return object_config(&domain->object, err);
-    if (flags & DOMAIN_AFFECT_LIVE && domain_require_active(domain, err) < 0)
-        return NULL;
-    return domain_def(domain, err);
-}
-
 int handle_domain_get_metadata(struct call *call, const struct domain_get_metadata_args *args,
                                struct domain_get_metadata_ret *ret, struct error *err)
 {
     if (call_flags(call, args->flags, DOMAIN_AFFECT_LIVE | DOMAIN_AFFECT_CONFIG, err) < 0)
         return -1;
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? chosen_def(domain, args->flags, err) : NULL;
+    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
     if (!def)
         return -1;
     const char *text = args->type == DOMAIN_METADATA_TITLE ? def->title

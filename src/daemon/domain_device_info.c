@@ -14,14 +14,6 @@
 
 #define AFFECT (DOMAIN_AFFECT_LIVE | DOMAIN_AFFECT_CONFIG)
 
-/* The definition that the flags mean. */
-static const struct domain_def *meant_def(struct domain *domain, unsigned flags, struct error *err)
-{
-    if (flags & DOMAIN_AFFECT_LIVE && domain_require_active(domain, err) < 0)
-        return NULL;
-    return flags & DOMAIN_AFFECT_CONFIG ? object_config(&domain->object, err) : domain_def(domain, err);
-}
-
 /* -- addresses of interfaces --------------------------------------------------------------------------------------- */
 
 static const char *mac_text(struct arena *arena, const struct mac *mac)
@@ -96,7 +88,7 @@ int handle_domain_get_block_io_tune(struct call *call, const struct domain_get_b
     if (call_flags(call, args->flags, AFFECT | TYPED_PARAM_STRING_OKAY, err) < 0)
         return -1;
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? meant_def(domain, args->flags, err) : NULL;
+    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
     static const struct disk none = {0};
     /* first step without a name */
     const struct disk *disk = def && args->disk ? disk_find(def, args->disk, err) : &none;
@@ -126,7 +118,7 @@ int handle_domain_get_interface_parameters(struct call *call, const struct domai
     if (call_flags(call, args->flags, AFFECT | TYPED_PARAM_STRING_OKAY, err) < 0)
         return -1;
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? meant_def(domain, args->flags, err) : NULL;
+    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
     const struct interface *found = NULL;
     for (uint32_t i = 0; def && i < def->interfaces.count; i++) {
         const struct interface *interface = def->interfaces.item[i];
@@ -165,7 +157,7 @@ int handle_domain_get_perf_events(struct call *call, const struct domain_get_per
     if (call_flags(call, args->flags, AFFECT | TYPED_PARAM_STRING_OKAY, err) < 0)
         return -1;
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? meant_def(domain, args->flags, err) : NULL;
+    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
     if (!def)
         return -1;
     struct params params;

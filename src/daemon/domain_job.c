@@ -8,7 +8,7 @@
 int handle_domain_get_job_info(struct call *call, const struct domain_get_job_info_args *args,
                                struct domain_get_job_info_ret *ret, struct error *err)
 {
-    scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
+    scoped_domain struct domain *domain = call_active_domain(call, &args->dom, err);
     struct job_info info;
     if (!domain)
         return -1;
@@ -36,7 +36,9 @@ int handle_domain_get_job_stats(struct call *call, const struct domain_get_job_s
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
     struct job_info info;
     struct params params;
-    if (!domain)
+    /* what a job that has ended did is known of a domain that has ended, too */
+    if (!domain ||
+        (!(args->flags & DOMAIN_JOB_STATS_COMPLETED) && domain_require_active(domain, err) < 0))
         return -1;
     migration_job_info(domain, args->flags & DOMAIN_JOB_STATS_COMPLETED, args->flags & DOMAIN_JOB_STATS_KEEP_COMPLETED,
                        &info);

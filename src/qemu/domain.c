@@ -136,11 +136,17 @@ char *domain_dump(struct domain *domain, unsigned flags, struct error *err)
     bool stored = flags & (DOMAIN_XML_INACTIVE | DOMAIN_XML_MIGRATABLE) && domain->object.persistent;
     const struct domain_def *def = stored && !(flags & DOMAIN_XML_MIGRATABLE) ? object_config(&domain->object, err)
                                                                               : domain_def(domain, err);
-    if (!def || def != domain->object.live || def->current_memory == domain->balloon_kib)
-        return def ? domain_format(def, flags) : NULL;
-    scoped_domain_def struct domain_def *ballooned = domain_edit(def);
-    ballooned->current_memory = domain->balloon_kib;
-    return domain_format(ballooned, flags);
+    if (!def)
+        return NULL;
+    bool ballooned = def == domain->object.live && def->current_memory != domain->balloon_kib;
+    if (!ballooned && !(flags & DOMAIN_XML_UPDATE_CPU))
+        return domain_format(def, flags);
+    scoped_domain_def struct domain_def *shown = domain_edit(def);
+    if (ballooned)
+        shown->current_memory = domain->balloon_kib;
+    if (flags & DOMAIN_XML_UPDATE_CPU && domain_update_processor(domain->driver, shown, err) < 0)
+        return error_null_wrap(err, "cannot tell the processor of domain '%s'", domain_name(domain));
+    return domain_format(shown, flags);
 }
 
 void domain_notify(struct domain *domain, int event_id, void *body)

@@ -73,7 +73,7 @@ struct domain_def *domain_def(struct domain *domain, struct error *err);
 struct domain *driver_find(struct driver *driver, const unsigned char uuid[UUID_SIZE], struct error *err);
 /* Fails with ERR_OPERATION_INVALID unless a guest runs (or is paused). */
 int domain_require_active(const struct domain *domain, struct error *err);
-/* What dumpxml shows; flags are DOMAIN_XML_*. To free(). */
+/* What dumpxml shows; flags are DOMAIN_XML_*. To free(). With _UPDATE_CPU it waits when QEMU has to be asked. */
 char *domain_dump(struct domain *domain, unsigned flags, struct error *err);
 /* Host CPU time of the guest in ns (/proc), and its parts; 0 while inactive. */
 struct domain_cpu_time {
@@ -140,6 +140,10 @@ void domain_notify_lifecycle(struct domain *domain, int event, int detail);
  * until its monitor answers: the domain is then active and paused, and its CPUs have not run. incoming as in
  * qemu/command.h; id -1 takes the next one. On failure nothing is left. The caller holds a job. Waits. */
 int domain_launch(struct domain *domain, struct domain_def *live, const char *incoming, int id, struct error *err);
+/* Gives mode='host-model' the name and the features that every host of this guest's life will build it from. Waits. */
+int domain_name_processor(struct driver *driver, struct domain_def *def, struct error *err);
+/* Makes of the <cpu> of a guest at rest what this host would give it now. Waits. */
+int domain_update_processor(struct driver *driver, struct domain_def *def, struct error *err);
 /* Fills in the ptys that QEMU opened, from its answer to query-chardev. */
 void domain_learn_chardevs(struct domain_def *live, const json_t *reply);
 /* Ends QEMU (asks it first, so that it flushes its disks; kills it when it does not listen) and waits until it is gone

@@ -6,11 +6,9 @@
 
 #include "base/files.h"
 #include "base/json.h"
-#include "qemu/arch.h"
 #include "qemu/agent.h"
 #include "qemu/cgroup.h"
 #include "qemu/command.h"
-#include "qemu/cpu_compare.h"
 #include "qemu/spawn.h"
 #include "qemu/status.h"
 
@@ -105,17 +103,6 @@ static void adopt(struct domain *domain, struct qemu_spawned *spawned, struct do
     fiber_start("cgroup", place, object_ref(&domain->object));
 }
 
-/* Gives mode='host-model' the name and the features that every host of this guest's life will build it from. */
-static int name_processor(struct driver *driver, struct domain_def *live, const struct qemu_caps *caps,
-                          struct error *err)
-{
-    if (!arch_is_x86(live->os.arch) || !cpu_is_host_model(live->cpu))
-        return 0;
-    enum qemu_accel accel = live->type == VIRT_TYPE_KVM ? QEMU_KVM : QEMU_TCG;
-    const struct cpu_models *models = cpu_models_get(driver->cpu_models, caps, accel, deadline_ms(PROBE_MS), err);
-    return models ? cpu_fill_host_model(live->arena, live->cpu, models, err) : -1;
-}
-
 /* A definition that was edited on disk may name its machine type by an alias, which is another one elsewhere. */
 static void name_machine(struct domain_def *live, const struct qemu_caps *caps)
 {
@@ -205,7 +192,7 @@ static int launch(struct domain *domain, struct domain_def *live, const char *in
     if (!options.caps)
         return -1;
     name_machine(live, options.caps);
-    if (name_processor(driver, live, options.caps, err) < 0 || directory_make(options.channel_dir, 0700, err) < 0 ||
+    if (domain_name_processor(driver, live, err) < 0 || directory_make(options.channel_dir, 0700, err) < 0 ||
         qemu_command_prepare(live, &options, err) < 0 || qemu_nvram_create(live, false, err) < 0 ||
         qemu_command_build(&command, live, &options, err) < 0)
         return -1;

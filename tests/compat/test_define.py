@@ -229,6 +229,35 @@ def test_list_filters(connection):
     assert connection.lookupByID(paused.ID()).name() == "transient"
 
 
+def test_job_of_a_domain_that_does_not_run(connection):
+    domain = connection.defineXML(plain("idle"))
+    for ask in (domain.jobInfo, domain.jobStats):
+        number, message = code(ask)
+        assert number == libvirt.VIR_ERR_OPERATION_INVALID and "not running" in message
+    assert domain.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)["type"] == libvirt.VIR_DOMAIN_JOB_NONE
+
+
+def test_dumpxml_with_the_cpu_that_this_host_would_give(connection):
+    def cpu(domain, flags=libvirt.VIR_DOMAIN_XML_UPDATE_CPU):
+        return ET.fromstring(domain.XMLDesc(flags)).find("cpu")
+    domain = connection.defineXML(plain("modern", extra="<cpu mode='host-model'/>"))
+    named = cpu(domain)
+    assert (named.get("mode"), named.get("match"), named.get("check")) == ("custom", "exact", "partial")
+    assert named.find("model").get("fallback") == "allow" and named.find("model").text and named.find("feature") is not None
+    assert cpu(domain, 0).get("mode") == "host-model", "the definition itself was changed"
+    domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+    assert ET.tostring(cpu(domain)) == ET.tostring(cpu(domain, 0))
+    assert cpu(domain).find("model").text == named.find("model").text
+    assert cpu(domain, libvirt.VIR_DOMAIN_XML_UPDATE_CPU | libvirt.VIR_DOMAIN_XML_INACTIVE).find("feature") is not None
+    domain.destroy()
+    picky = connection.defineXML(plain("picky", extra="""<cpu mode='custom' match='exact'><model>qemu64</model>
+        <feature policy='optional' name='svm'/><feature policy='optional' name='avx512f'/></cpu>"""))
+    policies = {feature.get("name"): feature.get("policy") for feature in cpu(picky).findall("feature")}
+    assert policies == {"svm": "require", "avx512f": "disable"}
+    same = connection.defineXML(plain("same", extra="<cpu mode='maximum'/>"))
+    assert ET.tostring(cpu(same)) == ET.tostring(cpu(same, 0))
+
+
 def test_dumpxml_flags(host, connection):
     xml = plain("dump", devices="<graphics type='vnc' port='-1' passwd='s3cret'/>")
     domain = connection.defineXML(xml)
