@@ -16,6 +16,7 @@
 #include "base/fiber.h"
 #include "base/files.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/process.h"
 #include "base/text.h"
@@ -311,6 +312,66 @@ static void files_are_replaced(void **state)
     in_fiber(files_story);
 }
 
+/* Reads what comes until the line that tells how many are missing. Returns how many did come. */
+static unsigned read_log(int fd, unsigned *missing)
+{
+    char line[256];
+    unsigned lines = 0;
+    size_t length = 0;
+    while (await_fd(fd, POLLIN, deadline_ms(10000), NULL) > 0)
+        while (read(fd, line + length, 1) == 1) {
+            if (line[length] != '\n') {
+                length += length < sizeof line - 1;
+                continue;
+            }
+            line[length] = '\0';
+            length = 0;
+            const char *text = strchr(line, '#');
+            uint32_t number;
+            if (sscanf(line, "%*s %*s warning: %u lines are missing", missing) == 1)
+                return lines;
+            assert_non_null(text);
+            assert_int_equal(parse_u32(text + 1, 10, &number), 0);
+            assert_int_equal(number, lines); /* in order, and none is torn */
+            lines++;
+        }
+    return lines;
+}
+
+static void log_into(int writing, int reading)
+{
+    enum { LINES = 5000 };
+    int kept = dup(STDERR_FILENO);
+    fcntl(reading, F_SETFL, O_NONBLOCK);
+    dup2(writing, STDERR_FILENO);
+    alarm(60);
+    for (unsigned i = 0; i < LINES; i++)
+        log_warning("a line that nobody reads for the time being #%u", i);
+    alarm(0);
+    unsigned missing = 0, came = read_log(reading, &missing);
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    assert_in_range(came, 500, LINES);
+    assert_int_equal(came + missing, LINES);
+    close(reading);
+    close(writing);
+}
+
+static void log_story(void *unused)
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    log_into(ends[1], ends[0]);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0); /* as journald has it */
+    log_into(ends[1], ends[0]);
+    loop_stop();
+}
+
+static void a_log_that_nobody_reads_stops_nobody(void **state)
+{
+    in_fiber(log_story);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -320,7 +381,7 @@ int main(void)
         cmocka_unit_test(two_fibers_one_descriptor),
         cmocka_unit_test(helpers_are_bounded),       cmocka_unit_test(a_process_is_found_again),
         cmocka_unit_test(files_are_replaced),        cmocka_unit_test(messages_are_utf8),
-        cmocka_unit_test(json_is_bounded),
+        cmocka_unit_test(json_is_bounded),           cmocka_unit_test(a_log_that_nobody_reads_stops_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
