@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Stock virt-install imports the test guest, and it boots. The disk is named by source.file: for a bare path virt-install
-insists on making a storage pool of the path's folder, and pools come later."""
+"""Stock virt-install imports the test guest, and it boots."""
 from helpers import guest
 from helpers.tools import run, virsh
 
@@ -9,7 +8,7 @@ def test_virt_install_imports_a_guest(host, line, scratch):
     folder = guest.build()
     disk = guest.disk_image(f"{scratch}/imported.raw")
     result = run("virt-install", "--connect", host.uri, "--virt-type", "qemu", "--name", "imported", "--memory", "256",
-                 "--vcpus", "1", "--osinfo", "debian11", "--import", "--disk", f"type=file,source.file={disk},driver.type=raw,target.bus=virtio",
+                 "--vcpus", "1", "--osinfo", "debian11", "--import", "--disk", f"{disk},format=raw,bus=virtio",
                  "--network", "user,model=virtio", "--graphics", "none", "--noautoconsole", "--boot",
                  f"kernel={folder}/kernel,initrd={folder}/initrd,kernel_args={guest.KERNEL_ARGUMENTS} disk=20",
                  "--serial", f"unix,source.mode=connect,source.path={line.path}", "--uuid",
