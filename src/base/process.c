@@ -92,7 +92,8 @@ static struct process *process_new(pid_t pid, bool child, struct error *err)
     fcntl(pidfd, F_SETFD, FD_CLOEXEC);
     struct process *process = xcalloc(1, sizeof *process);
     /* read after the pidfd is open: from here the pid cannot be reused unnoticed */
-    *process = (struct process){.pid = pid, .started = read_start_time(pid), .pidfd = pidfd, .status = -1, .child = child};
+    *process = (struct process){
+        .pid = pid, .started = read_start_time(pid), .pidfd = pidfd, .status = -1, .child = child};
     condition_init(&process->gone);
     process->watch = watch_new(pidfd, UV_READABLE, process_gone, process);
     return process;

@@ -11,6 +11,11 @@ from helpers.guest import disk_image, domain_xml, qemu_pids
 from helpers.tools import change_status, virsh, wait_until
 
 
+def content(path):
+    with open(path) as file:
+        return file.read()
+
+
 def without_console(xml):
     # libvirtd itself numbers a second console differently after a restart.
     return re.sub(r"<console .*?</console>\s*", "", xml, flags=re.S)
@@ -122,3 +127,28 @@ def test_guest_whose_status_file_cannot_be_used_is_left_alone(host):
     domain = libvirt.open(host.uri).lookupByName("unknown")
     assert domain.isActive() == 1 and qemu_pids([domain.UUIDString()]) == pids
     domain.destroy()
+
+
+@pytest.mark.godwit
+def test_autostart_is_once_for_each_boot(host):
+    connection = libvirt.open(host.uri)
+    for number in range(5):
+        connection.defineXML(domain_xml(f"auto{number}", boot=False, serial=None, memory_kib=65528)).setAutostart(1)
+    connection.defineXML(domain_xml("manual", boot=False, serial=None, memory_kib=65528))
+
+    def after_restart(boot=None):
+        host.kill(signal.SIGKILL)
+        if boot:
+            with open(f"{host.root}/run/godwit/autostarted", "w") as mark:
+                mark.write(boot)
+        return libvirt.open(host.start().uri)
+
+    def running(connection):
+        return sorted(domain.name() for domain in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE))
+    assert running(after_restart()) == [], "the host has not booted"
+    connection = after_restart(boot="1b2c3d4e-0000-4000-8000-000000000000\n")
+    wait_until(lambda: running(connection) == [f"auto{number}" for number in range(5)], timeout=30)
+    wait_until(lambda: content(f"{host.root}/run/godwit/autostarted") == content("/proc/sys/kernel/random/boot_id"))
+    connection.lookupByName("auto3").destroy()
+    connection = after_restart()
+    assert running(connection) == ["auto0", "auto1", "auto2", "auto4"]
