@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/migrate.h"
+#include "cli/migrate_check.h"
 
 #include <string.h>
 
@@ -285,8 +285,9 @@ static int run_migrate(struct invocation *in, struct error *err)
     struct migration migration = {.source = in->shell->connection, .arena = in->arena};
     const char *uri = option_text(in, "desturi");
     scoped_connection struct connection *destination = NULL;
+    struct destinations destinations;
     params_init(&migration.params, in->arena);
-    if (check_options(in, err) < 0)
+    if (check_options(in, err) < 0 || destinations_read(in, &destinations, err) < 0)
         return -1;
     for (size_t i = 0; i < COUNT(migrate_flags); i++)
         migration.flags |= option_given(in, migrate_flags[i].option) ? migrate_flags[i].flag : 0;
@@ -295,15 +296,15 @@ static int run_migrate(struct invocation *in, struct error *err)
             return -1;
     if (domain_get(in, &migration.dom, err) < 0)
         return -1;
+    if (option_given(in, "check"))
+        return migrate_check(in, &migration, &destinations, err);
     if (option_given(in, "direct")) {
         if (!option_given(in, "migrateuri"))
             params_add_string(&migration.params, MIGRATE_PARAM_URI, uri);
-    } else if (option_given(in, "p2p")) {
-        migration.peer_uri = uri;
     } else {
-        destination = connection_open(uri, false, in->shell->keepalive, err);
-        if (!destination)
-            return command_failed(err, "cannot connect to the destination '%s'", uri);
+        if (migrate_choose(in, &migration, &destinations, &uri, &destination, err) < 0)
+            return command_failed(err, "domain '%s' was not migrated", migration.dom.name);
+        migration.peer_uri = option_given(in, "p2p") ? uri : NULL;
         migration.destination = destination;
     }
     if (watched_run(in, &migration, err) == 0)
@@ -316,6 +317,7 @@ static const struct command_option migrate_options[] = {
     DOMAIN_OPTION,
     {"desturi", OPTION_STRING, OPTION_REQUIRED, "URI of the destination's daemon, as this client (with --p2p: the "
      "source) reaches it"},
+    {"check", OPTION_BOOL, 0, "only say whether it could be moved, and what is in the way"},
     {"live", OPTION_BOOL, 0, "let the guest run meanwhile"},
     {"offline", OPTION_BOOL, 0, "move the definition of a domain that does not run"},
     {"p2p", OPTION_BOOL, 0, "the source's daemon talks to the destination's"},
@@ -370,6 +372,7 @@ static const struct command_option migrate_options[] = {
 
 const struct command migrate_commands[] = {
     {"migrate", "domain", "move a domain to another host", "With --live while it runs. Ctrl-C aborts: the guest then "
-     "goes on where it was.", migrate_options, run_migrate},
+     "goes on where it was. What the move needs is checked first; --check does nothing else. Of several destinations, "
+     "the best is taken.", migrate_options, run_migrate},
     {0},
 };

@@ -33,7 +33,7 @@ void check_state(struct check *check)
     const char *state = fact_text(check->question, "guest.state");
     if (!state)
         return;
-    bool runs = !strcmp(state, "running") || !strcmp(state, "paused");
+    bool runs = !strcmp(state, "running") || !strcmp(state, "paused") || !strcmp(state, "pmsuspended");
     if (runs || (fact_flag(check->question, "options.offline") == 1 && !strcmp(state, "shut off")))
         check_good(check, NULL, state, NULL);
     else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "migrate/copy.h"
 #include "migrate/place.h"
+#include "migrate/preflight.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -116,7 +117,7 @@ int migration_prepare(struct driver *driver, const struct migrate_options *optio
     if (!object)
         return -1;
     scoped_domain struct domain *domain = domain_of(object);
-    if (check_free(domain, err) < 0)
+    if (check_free(domain, err) < 0 || preflight_gate_destination(driver, def, options, err) < 0)
         return -1;
     struct migration *migration = migration_new(domain, JOB_MIGRATE_IN, options, caller, err);
     if (!migration)

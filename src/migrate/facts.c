@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "migrate/copy.h"
 #include "qemu/block.h"
 
 /* -- reading ------------------------------------------------------------------------------------------------------- */
@@ -103,13 +104,6 @@ static bool is_removable(const struct disk *disk)
     return disk->device == DISK_DEVICE_CDROM || disk->device == DISK_DEVICE_FLOPPY;
 }
 
-/* Whether the migration carries it over itself, as libvirt chooses: all that the guest can write and nobody shares. */
-static bool is_copied(const struct disk *disk, const struct migrate_options *options)
-{
-    return options->flags & (MIGRATE_NON_SHARED_DISK | MIGRATE_NON_SHARED_INC) && !disk->readonly && !disk->shareable &&
-           !is_removable(disk) && disk_source_path(&disk->source);
-}
-
 static const char *secret_of(const struct disk_source *source, const struct source_auth *older)
 {
     const struct source_auth *auth = source->auth ? source->auth : older;
@@ -143,7 +137,7 @@ static json_t *disk_facts(const struct disk *disk, const struct disk *there, con
     put_flag(facts, "shareable", disk->shareable);
     put_flag(facts, "removable", is_removable(disk));
     put_flag(facts, "optional", there->source.startup_policy == STARTUP_POLICY_OPTIONAL);
-    put_flag(facts, "copied", is_copied(disk, options));
+    put_flag(facts, "copied", disk_is_copied(disk, options));
     json_object_set_new(facts, "chain", chain_facts(&there->source));
     return facts;
 }

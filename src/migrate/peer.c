@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "client_stubs.h"
+#include "migrate/preflight.h"
 #include "rpc/client.h"
 #include "rpc/transport.h"
 
@@ -229,7 +230,18 @@ int migration_to_peer(struct domain *domain, const struct migrate_options *optio
                          "the daemon at '%s' does not know migration with parameters (libvirt before 1.1.0)",
                          destination);
     client_set_timeout(peer.client, CALL_MS);
+    if (preflight_gate_peer(peer.client, domain, options, err) < 0)
+        return -1;
     const struct migrate_caller nobody = {.name = caller->name};
     struct migration *migration = source_new(domain, options, &nobody, err);
     return migration ? travel(migration, &peer, destination, err) : -1;
+}
+
+json_t *migration_check_peer(struct domain *domain, const struct migrate_options *options, const char *destination,
+                             unsigned flags, struct error *err)
+{
+    scoped_peer struct peer peer = {.transport = TRANSPORT_NONE};
+    if (peer_open(&peer, destination, err) < 0)
+        return error_null_wrap(err, "cannot connect to the destination '%s'", destination);
+    return preflight_with(peer.client, domain, options, flags, err);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "migrate/preflight.h"
 #include "qemu/status.h"
 #include "wire_types.h"
 
@@ -24,32 +25,6 @@ static void set_outgoing(struct domain *domain, enum outgoing outgoing)
 }
 
 /* -- begin --------------------------------------------------------------------------------------------------------- */
-
-/* What cannot follow the guest. QEMU knows devices that cannot be migrated, but not what lies on this host only. */
-static int check_movable(struct domain *domain, struct error *err)
-{
-    const struct domain_def *live = domain->object.live;
-    const char *name = domain_name(domain);
-    if (live->hostdevs.count)
-        return error_set(err, ERR_OPERATION_INVALID,
-                         "domain '%s' cannot be migrated: it uses a device of this host (<hostdev>); detach it first",
-                         name);
-    for (uint32_t i = 0; i < live->disks.count; i++) {
-        const struct disk *disk = live->disks.item[i];
-        if (disk->source.type == SOURCE_TYPE_DIR || disk->source.type == SOURCE_TYPE_VHOST_USER)
-            return error_set(err, ERR_OPERATION_INVALID,
-                             "domain '%s' cannot be migrated: disk %s lies in a directory or process of this host",
-                             name, disk->target);
-    }
-    scoped_json json_t *reply = qmp_command(domain->qmp, "query-migrate", NULL, monitor_deadline(), err);
-    const json_t *reasons = json_object_get(reply, "blocked-reasons");
-    if (!reply)
-        return -1;
-    if (json_array_size(reasons))
-        return error_set(err, ERR_OPERATION_INVALID, "domain '%s' cannot be migrated: %s", name,
-                         json_string_value(json_array_get(reasons, 0)) ?: "QEMU does not say why");
-    return 0;
-}
 
 /* The user's XML for the destination must show the guest what it sees now. The name is --dname's business. */
 static char *checked_xml(struct domain *domain, const char *xml, unsigned format, struct error *err)
@@ -93,7 +68,7 @@ char *source_begin(struct migration *migration, struct migrate_blob *cookie_out,
     enum { FORMAT = DOMAIN_XML_SECURE | DOMAIN_XML_MIGRATABLE };
     struct domain *domain = migration->domain;
     const struct qemu_caps *caps = migration_caps(domain, err);
-    if (!caps || check_movable(domain, err) < 0 || choose_persistent(migration, err) < 0)
+    if (!caps || preflight_gate_source(domain, &migration->options, err) < 0 || choose_persistent(migration, err) < 0)
         return NULL;
     if (domain_require_active(domain, err) < 0)
         return NULL;

@@ -21,7 +21,7 @@ static const char good_question[] =
     "  'cpu': {'mode': 'host-passthrough'}, 'pinned': ['0-3,^7'], 'blocked': [], 'hostdevs': [], 'bound': [],"
     "  'virtio': [{'device': 'net0', 'vectors': 10}],"
     "  'files': [{'role': 'firmware', 'path': '/OVMF.fd'}], 'secrets': ['s1'],"
-    "  'tpms': [{'model': 'tpm-crb', 'backend': 'emulator'}], 'seclabels': [{'model': 'selinux'}],"
+    "  'tpms': [{'model': 'tpm-crb', 'backend': 'emulator'}], 'seclabels': [{'model': 'selinux', 'static': true}],"
     "  'graphics': [{'type': 'vnc', 'listen': '0.0.0.0', 'port': 5901}],"
     "  'interfaces': [{'mac': 'm', 'type': 'bridge', 'bridge': 'br0', 'addresses': ['10.1.2.3/16']}],"
     "  'disks': [{'target': 'vda', 'type': 'file', 'path': '/i/a', 'there': '/i/a', 'format': 'qcow2', 'cache': 'none',"

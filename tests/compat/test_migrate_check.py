@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What godwit says of a migration before it begins: both ends are asked, and all findings are told at once."""
+import glob
+import json
+import os
+import shutil
+import socket
+
+import libvirt
+import pytest
+
+from helpers.cli import godwit
+from helpers.guest import disk_image, domain_xml
+from helpers.host import kill_guests
+from helpers.tools import virsh
+
+pytestmark = pytest.mark.godwit
+SMALL = {"boot": False, "memory_kib": 65528, "serial": None}
+
+
+def xml(disk=None, devices="", **more):
+    return domain_xml("mover", **{**SMALL, "disk": disk, "devices": devices, **more})
+
+
+@pytest.fixture
+def mover(two_hosts, tmp_path):
+    """A guest with four disks on the first of two hosts that see the same files."""
+    source, destination = two_hosts
+    disks = [disk_image(f"{tmp_path}/disk{i}") for i in range(4)]
+    more = "".join(f"<disk type='file' device='disk'><driver name='qemu' type='raw' cache='none'/><source file='{path}'/>"
+                   f"<target dev='vd{'bcd'[i]}' bus='virtio'/></disk>" for i, path in enumerate(disks[1:]))
+    connection = libvirt.open(source.uri)
+    connection.defineXML(xml(disks[0], more)).create()
+    connection.close()
+    source.disks = disks
+    return source, destination
+
+
+def check(hosts, *words, ok=True, destinations=None):
+    """The JSON document; asserts the exit code."""
+    places = destinations or [hosts[1].tcp_uri]
+    return godwit("migrate", "--check", "mover", *places, *words, "--output", "json", uri=hosts[0].uri, ok=ok).json
+
+
+def results(document, rule=None, index=0):
+    """{rule: worst result}, or the findings of one rule."""
+    findings = document["destinations"][index]["findings"]
+    if rule:
+        return [finding for finding in findings if finding["id"] == rule]
+    order = ["pass", "unknown", "note", "warn", "fail"]
+    worst = {}
+    for finding in findings:
+        worst[finding["id"]] = max(worst.get(finding["id"], "pass"), finding["result"], key=order.index)
+    return worst
+
+
+def states(hosts):
+    found = []
+    for host in hosts:
+        connection = libvirt.open(host.uri)
+        found.append([domain.state()[0] for domain in connection.listAllDomains() if domain.isActive()])
+        connection.close()
+    return found
+
+
+def written_xml(source, tmp_path, change):
+    """A file with the guest's XML, changed."""
+    path = f"{tmp_path}/there.xml"
+    text = virsh(source, "dumpxml", "--migratable", "mover").text
+    assert change(text) != text
+    with open(path, "w") as file:
+        file.write(change(text))
+    return path
+
+
+def marks(hosts):
+    return glob.glob(f"{os.path.dirname(hosts[0].disks[0])}/.godwit-check-*")
+
+
+def test_two_hosts_that_fit(mover):
+    document = check(mover)
+    found = results(document)
+    assert {result for rule, result in found.items() if rule != "resolve-back"} == {"pass"}, found
+    assert len(found) > 20
+    same = results(document, "disk-same")
+    assert [finding["subject"] for finding in same] == [f"disk vd{letter}" for letter in "abcd"]
+    assert document["best"] == mover[1].tcp_uri
+    assert document["destinations"][0]["host"]["hostname"] == "host-b"
+    assert document["destinations"][0]["link"]["bandwidth_bps"] > 0
+    assert not marks(mover)                                                 # nothing is left beside the images
+    assert [os.path.getsize(path) for path in mover[0].disks] == [16 << 20] * 4
+    assert states(mover) == [[libvirt.VIR_DOMAIN_RUNNING], []]              # and nothing was moved
+
+
+def test_the_table_for_people(mover):
+    answer = godwit("migrate", "--check", "mover", mover[1].tcp_uri, uri=mover[0].uri)
+    assert "pass     images are the same on both hosts (disk vda)" in answer.out
+    assert f"Domain 'mover' can be migrated to {mover[1].tcp_uri}" in answer.lines[-1]
+
+
+def test_an_image_that_is_not_there(mover, tmp_path):
+    path = written_xml(mover[0], tmp_path, lambda text: text.replace("disk2'", "other2'").replace("disk3'", "other3'"))
+    document = check(mover, "--xml", path, ok=False)
+    missing = [finding for finding in results(document, "disk-present") if finding["result"] == "fail"]
+    assert [finding["subject"] for finding in missing] == ["disk vdc", "disk vdd"]      # all at once
+    assert "--copy-storage-all" in missing[0]["remedy"]
+    assert document["best"] is None
+
+
+def test_the_same_rules_refuse_the_migration(mover, tmp_path):
+    path = written_xml(mover[0], tmp_path, lambda text: text.replace("disk2'", "other2'"))
+    for words in ([], ["--p2p"]):
+        answer = godwit("migrate", "mover", mover[1].tcp_uri, "--live", "--xml", path, *words, uri=mover[0].uri, ok=False)
+        assert "[disk-present] images are there and can be opened: disk vdc" in answer.errors, answer
+    stock = virsh(mover[0], "migrate", "--live", "mover", mover[1].tcp_uri, "tcp://127.0.0.1", "--xml", path, ok=False)
+    assert "[disk-present]" in stock.errors
+    assert states(mover) == [[libvirt.VIR_DOMAIN_RUNNING], []]
+    godwit("migrate", "mover", mover[1].tcp_uri, "--live", uri=mover[0].uri)
+    assert states(mover) == [[], [libvirt.VIR_DOMAIN_RUNNING]]
+    assert not marks(mover)
+
+
+def test_another_image_of_that_name(mover, tmp_path):
+    """A copy elsewhere has the same name, size and content, and is nevertheless not the guest's disk."""
+    other = f"{tmp_path}/elsewhere"
+    os.mkdir(other)
+    shutil.copy(mover[0].disks[1], other)
+    path = written_xml(mover[0], tmp_path, lambda text: text.replace(mover[0].disks[1], f"{other}/disk1"))
+    document = check(mover, "--xml", path, ok=False)
+    fault, = [finding for finding in results(document, "disk-same") if finding["result"] == "fail"]
+    assert fault["subject"] == "disk vdb" and "mark is not beside it" in fault["destination"]
+    assert check(mover, "--xml", path, "--unsafe")["best"] == mover[1].tcp_uri
+    swapped = written_xml(mover[0], tmp_path, lambda text: text.replace("disk1'", "disk3'").replace("disk2'", "disk1'"))
+    faults = [finding["destination"] for finding in results(check(mover, "--xml", swapped, ok=False), "disk-same")
+              if finding["result"] == "fail"]
+    assert faults == ["another file of the same directory"] * 2
+
+
+def test_a_destination_that_cannot_write(mover):
+    """Read-only on the source too: then the proof is missing, and nothing is claimed."""
+    folder = os.path.dirname(mover[0].disks[0])
+    if os.system(f"mount -t tmpfs none {folder} 2>/dev/null"):
+        pytest.skip("file systems cannot be mounted here")
+    try:
+        for path in mover[0].disks:
+            disk_image(path)
+        assert not os.system(f"mount -o remount,ro {folder}")
+        document = check(mover, ok=False)
+        assert {finding["destination"] for finding in results(document, "disk-present")} == {"cannot be written"}
+    finally:
+        os.system(f"umount -l {folder}")
+
+
+def test_backing_files(two_hosts, tmp_path):
+    base, top = disk_image(f"{tmp_path}/base"), f"{tmp_path}/top"
+    os.system(f"qemu-img create -q -f qcow2 -F raw -b {base} {top}")
+    connection = libvirt.open(two_hosts[0].uri)
+    connection.defineXML(xml(top).replace("type='raw' cache='none'", "type='qcow2' cache='writeback'")).create()
+    document = check(two_hosts)
+    assert results(document)["disk-chain"] == results(document)["disk-format"] == "pass"
+    assert results(document)["disk-cache"] == "warn"
+    os.rename(base, f"{base}.gone")
+    fault, = results(check(two_hosts, ok=False), "disk-chain")
+    assert fault["source"] == base and fault["destination"] == "no such file"
+    connection.close()
+
+
+def test_what_is_missing_on_the_destination(mover, tmp_path):
+    def change(text):
+        nic = "<interface type='bridge'><source bridge='no-such-br0'/><mac address='52:54:00:00:00:01'/></interface>"
+        screen = "<graphics type='vnc' port='5907' autoport='no' listen='192.0.2.7'/>"
+        return text.replace("</devices>", f"{nic}{screen}</devices>").replace("<os>", "<os><loader>/no/such.fd</loader>")
+    document = check(mover, "--xml", written_xml(mover[0], tmp_path, change), ok=False)
+    failed = sorted(rule for rule, result in results(document).items() if result == "fail")
+    assert failed == ["files", "graphics", "networks"]
+    assert results(document, "networks")[0]["source"] == "bridge 'no-such-br0'"
+    assert results(document, "graphics")[0]["destination"] == "no address of this host"
+
+
+def test_a_name_that_is_taken(mover):
+    connection = libvirt.open(mover[1].uri)
+    other = connection.defineXML(xml())
+    fault, = [finding for finding in results(check(mover, ok=False), "name-free")]
+    assert other.UUIDString() in fault["destination"]
+    assert check(mover, "--dname", "moved")["best"]
+    connection.close()
+
+
+def test_a_port_that_nobody_reaches(mover):
+    document = check(mover, "--migrateuri", "tcp://no-such-host.invalid", ok=False)
+    assert results(document)["resolve-there"] == "fail"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen(1)
+        document = check(mover, "--migrateuri", f"tcp://127.0.0.1:{taken.getsockname()[1]}", ok=False)
+    assert "Address already in use" in results(document, "port")[0]["destination"]
+
+
+def test_the_host_itself(mover):
+    document = check(mover, destinations=[mover[0].tcp_uri], ok=False)
+    assert results(document)["same-host"] == "fail"
+
+
+def test_a_guest_that_does_not_run(mover):
+    godwit("destroy", "mover", uri=mover[0].uri)
+    document = check(mover, ok=False)
+    assert results(document)["state"] == "fail"
+
+
+def test_several_destinations(mover):
+    nowhere = "qemu+tcp://127.0.0.1:1/system"
+    places = [nowhere, mover[0].tcp_uri, mover[1].tcp_uri]
+    document = check(mover, destinations=places)
+    assert document["best"] == mover[1].tcp_uri
+    assert [one["possible"] for one in document["destinations"]] == [False, False, True]
+    assert "cannot connect" in document["destinations"][0]["error"]
+    assert "2 failed" in document["destinations"][1]["reason"]
+    assert document["destinations"][2]["prediction"]["total_ms"] > 0
+    answer = godwit("migrate", "mover", *places, "--live", uri=mover[0].uri)
+    assert f"Destination {mover[1].tcp_uri}: " in answer.out and "GiB of memory free" in answer.out
+    assert states(mover) == [[], [libvirt.VIR_DOMAIN_RUNNING]]
+    answer = godwit("migrate", "mover", nowhere, mover[1].tcp_uri, uri=mover[1].uri, ok=False)
+    assert "none of the 2 destinations can take it" in answer.errors
+
+
+def test_the_source_asks_by_itself(mover):
+    """With --p2p the source's daemon connects, here to what only it can reach by that name."""
+    document = check(mover, "--p2p")
+    assert document["best"] == mover[1].tcp_uri
+    assert results(document)["port"] == "pass"
+    document = check(mover, "--p2p", destinations=["qemu+tcp://127.0.0.1:1/system"], ok=False)
+    assert "cannot connect to the destination" in document["destinations"][0]["error"]
+
+
+@pytest.fixture
+def lesser(mover, make_host, scratch):
+    """make(change): a third host whose QEMU, as its daemon remembers it, is another: change() edits that document."""
+    made = []
+
+    def make(change):
+        check(mover)                                                        # now host-b knows its QEMU
+        source, = glob.glob(f"{mover[1].root}/var/cache/godwit/qemu-system-x86_64-*.json")
+        with open(source) as file:
+            known = json.load(file)
+        change(known)
+        name = f"host-c{len(glob.glob(f'{scratch}/host-c*'))}"
+        folder = f"{scratch}/{name}/var/cache/godwit"
+        os.makedirs(folder)
+        for path in glob.glob(f"{mover[1].root}/var/cache/godwit/cpu-models-*.json"):
+            shutil.copy(path, folder)
+        with open(f"{folder}/{os.path.basename(source)}", "w") as file:
+            json.dump(known, file)
+        made.append(make_host(name, tcp=True))
+        return made[-1]
+    yield make
+    kill_guests()
+
+
+def test_an_older_qemu(mover, lesser):
+    def age(known):
+        known["version"] = 6002000
+        known["machines"] = [machine for machine in known["machines"] if not machine["name"].endswith("-7.2")]
+    old = lesser(age)
+    document = check(mover, destinations=[old.tcp_uri], ok=False)
+    assert results(document)["machine"] == "fail" and results(document)["qemu-older"] == "warn"
+    assert results(document, "qemu-older")[0]["destination"] == "QEMU 6.2.0"
+    best = check(mover, destinations=[old.tcp_uri, mover[1].tcp_uri])
+    assert best["best"] == mover[1].tcp_uri
+
+
+def test_a_lesser_processor(two_hosts, mover, lesser):
+    godwit("destroy", "mover", uri=mover[0].uri)
+    connection = libvirt.open(mover[0].uri)
+    connection.lookupByName("mover").undefine()
+    connection.defineXML(xml(extra="<cpu mode='custom' match='exact' check='none'><model fallback='forbid'>Nehalem</model>"
+                             "</cpu>")).create()
+
+    def weaken(value):
+        if isinstance(value, list):
+            value[:] = [item for item in value if item not in ("sse4.1", "sse4_1", "sse4-1", "popcnt")]
+        for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            weaken(item)
+    weak = lesser(weaken)
+    fault, = results(check(mover, destinations=[weak.tcp_uri], ok=False), "cpu")
+    assert fault["source"] == "Nehalem" and "sse4.1" in fault["destination"] and "popcnt" in fault["destination"]
+    assert "<model" in fault["remedy"] and "give it a CPU that fits both" in fault["remedy"]
+    assert results(check(mover))["cpu"] == "pass"
+    connection.close()
+
+
