@@ -235,9 +235,9 @@ int handle_domain_get_guest_vcpus(struct call *call, const struct domain_get_gue
     json_decref(reply);
     struct params params;
     params_init(&params, call->arena);
-    params_add_string(&params, "vcpus", cpuset_format(call->arena, &all));
-    params_add_string(&params, "online", cpuset_format(call->arena, &online));
-    params_add_string(&params, "offlinable", cpuset_format(call->arena, &offlinable));
+    params_add_string(&params, "vcpus", cpu_set_format(call->arena, &all));
+    params_add_string(&params, "online", cpu_set_format(call->arena, &online));
+    params_add_string(&params, "offlinable", cpu_set_format(call->arena, &offlinable));
     ret->params = params.items;
     ret->params_count = params.count;
     return 0;
@@ -248,7 +248,7 @@ int handle_domain_set_guest_vcpus(struct call *call, const struct domain_set_gue
     struct cpu_set set;
     if (check_flags(call, args->flags, err) < 0)
         return -1;
-    if (cpuset_parse(&set, args->cpumap) < 0 || cpu_set_count(&set) == 0)
+    if (cpu_set_parse(&set, args->cpumap) < 0 || cpu_set_count(&set) == 0)
         return error_set(err, ERR_INVALID_ARG, "'%s' is no set of vCPUs such as \"0-3,5\"", args->cpumap);
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
     if (!domain)

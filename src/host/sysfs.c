@@ -135,57 +135,6 @@ bool sysfs_exists(const char *root, const char *format, ...)
     return made == 0 && access(path, F_OK) == 0;
 }
 
-unsigned cpu_set_count(const struct cpu_set *set)
-{
-    unsigned count = 0;
-    for (size_t i = 0; i < COUNT(set->words); i++)
-        count += __builtin_popcountll(set->words[i]);
-    return count;
-}
-
-unsigned cpu_set_end(const struct cpu_set *set)
-{
-    for (size_t i = COUNT(set->words); i-- > 0;)
-        if (set->words[i])
-            return i * 64 + 64 - __builtin_clzll(set->words[i]);
-    return 0;
-}
-
-/* One number in front of *text; moves behind it. */
-static int list_number(const char **text, unsigned *value)
-{
-    if (**text < '0' || **text > '9')
-        return -1;
-    uint64_t number = 0;
-    for (; **text >= '0' && **text <= '9'; (*text)++)
-        number = number > CPU_SET_BITS ? number : number * 10 + (**text - '0');
-    *value = number > CPU_SET_BITS ? CPU_SET_BITS : number;
-    return 0;
-}
-
-int cpu_set_parse(struct cpu_set *set, const char *list)
-{
-    memset(set, 0, sizeof(*set));
-    while (*list) {
-        unsigned first, last;
-        if (list_number(&list, &first) < 0)
-            return -1;
-        last = first;
-        if (*list == '-') {
-            list++;
-            if (list_number(&list, &last) < 0 || last < first)
-                return -1;
-        }
-        for (unsigned bit = first; bit <= last; bit++)
-            cpu_set_add(set, bit);
-        if (*list == ',')
-            list++;
-        else if (*list)
-            return -1;
-    }
-    return 0;
-}
-
 int sysfs_read_cpu_set(struct cpu_set *set, const char *root, const char *format, ...)
 {
     char path[PATH_MAX];

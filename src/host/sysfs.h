@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/cpu_set.h"
+
 /* Readers for the small files of /proc and /sys. `root` stands before every path: "" is this machine, a directory is
  * a tree that a test made. Nothing here waits, and nothing is an error that the caller did not ask for: a file that is
  * not there is a fact about the machine (containers and small VMs lack many). */
@@ -25,27 +27,6 @@ int sysfs_read_unsigned(unsigned *value, const char *root, const char *format, .
 int sysfs_write_u64(uint64_t value, const char *root, const char *format, ...) __attribute__((format(printf, 3, 4)));
 bool sysfs_exists(const char *root, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A set of small numbers (CPUs, NUMA cells). The wire carries CPU maps of at most 2048 bytes, hence the size. */
-#define CPU_SET_BITS 16384
-struct cpu_set {
-    uint64_t words[CPU_SET_BITS / 64];
-};
-
-static inline bool cpu_set_has(const struct cpu_set *set, unsigned bit)
-{
-    return bit < CPU_SET_BITS && (set->words[bit / 64] >> (bit % 64) & 1);
-}
-static inline void cpu_set_add(struct cpu_set *set, unsigned bit)
-{
-    if (bit < CPU_SET_BITS)
-        set->words[bit / 64] |= UINT64_C(1) << (bit % 64);
-}
-unsigned cpu_set_count(const struct cpu_set *set);
-/* One more than the highest member; 0 when empty. */
-unsigned cpu_set_end(const struct cpu_set *set);
-/* The kernel's list form: "0-3,8"; an empty string is the empty set. Members past the size are left out. Returns 0, or
- * -1 when the text is no such list (the set then holds what came before). */
-int cpu_set_parse(struct cpu_set *set, const char *list);
 /* The file as a set; -1 when it is missing or no list (the set is then empty). */
 int sysfs_read_cpu_set(struct cpu_set *set, const char *root, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "model/cpuset.h"
+#include "base/cpu_set.h"
 #include "model/field.h"
 #include "model/platform.h"
 #include "model/xml.h"
@@ -84,18 +84,21 @@ static const struct field cputune_fields[] = {
 /* Each processor has its own scheduler in the end: "0-1" becomes two elements. */
 static int schedulers_split(struct parse *parse, void *list)
 {
-    unsigned members[XML_LIST_MAX];
     struct {
         struct scheduler_part **item;
         uint32_t count, capacity;
     } *all = list, one = {0};
     for (uint32_t i = 0; i < all->count; i++) {
-        unsigned count = all->item[i]->ids ? cpuset_members(all->item[i]->ids, members, XML_LIST_MAX) : 0;
-        if (one.count + count > XML_LIST_MAX)
+        struct cpu_set members = {0};
+        if (all->item[i]->ids)
+            cpu_set_parse(&members, all->item[i]->ids);
+        if (one.count + cpu_set_count(&members) > XML_LIST_MAX)
             return xml_error(parse, NULL, "schedulers are given for more than %d processors", XML_LIST_MAX);
-        for (unsigned member = 0; member < count; member++) {
+        for (unsigned member = 0; member < cpu_set_end(&members); member++) {
+            if (!cpu_set_has(&members, member))
+                continue;
             struct scheduler_part *part = arena_memdup(parse->arena, all->item[i], sizeof(*part));
-            part->ids = arena_printf(parse->arena, "%u", members[member]);
+            part->ids = arena_printf(parse->arena, "%u", member);
             list_add(parse->arena, &one, part);
         }
     }

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "model/cpuset.h"
+#include "base/cpu_set.h"
 #include "model/xml.h"
 
 #define MEMBER(type, field, part) ((type *)((char *)(part) + (field)->offset))
@@ -184,10 +184,10 @@ const char *value_parse(struct arena *arena, const struct field *field, void *pa
             *MEMBER(const char *, field, part) = arena_strdup(arena, value);
         return NULL;
     case FIELD_KIND_CPUSET: {
-        char *set = cpuset_normalize(arena, value);
-        if (!set)
+        struct cpu_set set;
+        if (cpu_set_parse(&set, value) < 0 || cpu_set_count(&set) == 0)
             return arena_printf(arena, "'%.100s' is not a set of numbers like 0-3,^2,8", value);
-        *MEMBER(const char *, field, part) = set;
+        *MEMBER(const char *, field, part) = cpu_set_format(arena, &set);
         return NULL;
     }
     case FIELD_KIND_ENUM:

@@ -12,11 +12,12 @@ static uint64_t granules(uint64_t kib)
 
 static json_t *cpuset_numbers(const char *cpuset)
 {
-    unsigned char member[4096];
+    struct cpu_set set = {0};
     json_t *numbers = json_array();
-    cpuset_mark(cpuset, member, sizeof member);
-    for (size_t i = 0; i < sizeof member; i++)
-        if (member[i])
+    if (cpuset)
+        cpu_set_parse(&set, cpuset); /* the model has checked it */
+    for (unsigned i = 0; i < cpu_set_end(&set); i++)
+        if (cpu_set_has(&set, i))
             json_array_append_new(numbers, json_integer((json_int_t)i));
     return numbers;
 }

@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include "base/cpu_set.h"
 #include "qemu/command.h"
 
 /* What the command*.c files share: the command being built, JSON options, addresses. */
@@ -101,8 +102,8 @@ uint32_t interface_boot_index(const struct domain_def *def, uint32_t interface);
 
 /* -- processors of the host (pin.c) -------------------------------------------------------------------------------- */
 
-/* Which numbers below count are in "0-3,^2,8"; the model has checked the syntax. */
-void cpuset_mark(const char *cpuset, unsigned char *member, size_t count);
+/* Lets a thread run on these only; one that has ended is no error. */
+int thread_pin(pid_t thread, const struct cpu_set *set, struct error *err);
 /* Gives the threads of a guest the affinity that <vcpu cpuset=> and <cputune> ask for. Waits. */
 int pin_threads(struct qmp *qmp, const struct domain_def *def, deadline until, struct error *err);
 

@@ -9,35 +9,21 @@
 
 /* On which of the host's processors the guest's threads may run. */
 
-void cpuset_mark(const char *cpuset, unsigned char *member, size_t count)
+int thread_pin(pid_t thread, const struct cpu_set *set, struct error *err)
 {
-    memset(member, 0, count);
-    for (const char *c = cpuset ?: ""; *c;) {
-        bool exclude = *c == '^';
-        char *end;
-        unsigned long first = strtoul(c + exclude, &end, 10), last = first;
-        if (*end == '-')
-            last = strtoul(end + 1, &end, 10);
-        for (unsigned long i = first; i <= last && i < count; i++)
-            member[i] = !exclude;
-        if (end == c + exclude || (*end && *end != ','))
-            break;
-        c = end + strspn(end, ", ");
-    }
+    scoped_arena struct arena *arena = arena_new();
+    if (sched_setaffinity(thread, sizeof *set, (const cpu_set_t *)set) == 0 || errno == ESRCH)
+        return 0; /* a thread that has ended needs no place */
+    return error_system(err, errno, "cannot let thread %d run on host CPUs %s", (int)thread,
+                        cpu_set_format(arena, set));
 }
 
 static int pin(pid_t thread, const char *cpuset, struct error *err)
 {
-    unsigned char member[CPU_SETSIZE];
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    cpuset_mark(cpuset, member, sizeof member);
-    for (size_t i = 0; i < sizeof member; i++)
-        if (member[i])
-            CPU_SET(i, &set);
-    if (sched_setaffinity(thread, sizeof set, &set) < 0 && errno != ESRCH) /* a worker thread may have ended */
-        return error_system(err, errno, "cannot pin a thread of the guest to the processors '%s'", cpuset);
-    return 0;
+    struct cpu_set set;
+    if (cpu_set_parse(&set, cpuset) < 0)
+        return error_set(err, ERR_INTERNAL_ERROR, "'%s' is no set of processors", cpuset);
+    return thread_pin(thread, &set, err);
 }
 
 static const char *pin_of(const struct vcpu_pin *const *pins, uint32_t count, uint32_t id, const char *otherwise)

@@ -1,68 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qemu/vcpu.h"
 
-#include <ctype.h>
 #include <dirent.h>
-#include <errno.h>
 #include <sched.h>
 #include <string.h>
 
 #include "base/files.h"
 #include "base/json.h"
 #include "model/xml.h"
-
-/* -- sets of host CPUs --------------------------------------------------------------------------------------------- */
-
-static void set_range(struct cpu_set *set, unsigned first, unsigned last, bool in)
-{
-    for (unsigned cpu = first; cpu <= last && cpu < CPU_SET_BITS; cpu++) {
-        uint64_t bit = UINT64_C(1) << (cpu % 64);
-        if (in)
-            set->words[cpu / 64] |= bit;
-        else
-            set->words[cpu / 64] &= ~bit;
-    }
-}
-
-int cpuset_parse(struct cpu_set *set, const char *text)
-{
-    *set = (struct cpu_set){0};
-    while (text && *text) {
-        bool in = *text != '^';
-        char *end;
-        text += !in;
-        if (!isdigit((unsigned char)*text))
-            return -1;
-        unsigned long first = strtoul(text, &end, 10), last = first;
-        if (*end == '-') {
-            text = end + 1;
-            if (!isdigit((unsigned char)*text))
-                return -1;
-            last = strtoul(text, &end, 10);
-        }
-        if (first > last || last >= CPU_SET_BITS || (*end && *end != ','))
-            return -1;
-        set_range(set, (unsigned)first, (unsigned)last, in);
-        text = *end ? end + 1 : end;
-    }
-    return 0;
-}
-
-char *cpuset_format(struct arena *arena, const struct cpu_set *set)
-{
-    scoped_text struct text list = {0};
-    unsigned end = cpu_set_end(set);
-    for (unsigned cpu = 0; cpu < end; cpu++) {
-        if (!cpu_set_has(set, cpu))
-            continue;
-        unsigned last = cpu;
-        while (cpu_set_has(set, last + 1))
-            last++;
-        text_printf(&list, last > cpu ? "%s%u-%u" : "%s%u", list.length ? "," : "", cpu, last);
-        cpu = last;
-    }
-    return arena_strdup(arena, text_string(&list));
-}
+#include "qemu/command_parts.h"
 
 unsigned host_cpu_count(void)
 {
@@ -70,6 +16,13 @@ unsigned host_cpu_count(void)
     if (sysfs_read_cpu_set(&present, "", "/sys/devices/system/cpu/present") == 0)
         return cpu_set_end(&present);
     return (unsigned)sysconf(_SC_NPROCESSORS_CONF);
+}
+
+static void all_host_cpus(struct cpu_set *set)
+{
+    *set = (struct cpu_set){0};
+    for (unsigned cpu = 0; cpu < host_cpu_count(); cpu++)
+        cpu_set_add(set, cpu);
 }
 
 /* -- what a definition allows -------------------------------------------------------------------------------------- */
@@ -85,10 +38,8 @@ static const struct vcpu_pin *find_pin(struct vcpu_pin *const *pins, uint32_t co
 static void allowed(struct cpu_set *set, const struct domain_def *def, const char *own)
 {
     const char *text = own ? own : def->vcpu_placement != VCPU_PLACEMENT_AUTO ? def->vcpu_cpuset : NULL;
-    if (!text || cpuset_parse(set, text) < 0 || cpu_set_count(set) == 0) {
-        *set = (struct cpu_set){0};
-        set_range(set, 0, host_cpu_count() - 1, true);
-    }
+    if (!text || cpu_set_parse(set, text) < 0 || cpu_set_count(set) == 0)
+        all_host_cpus(set);
 }
 
 void vcpu_allowed(struct cpu_set *set, const struct domain_def *def, int vcpu)
@@ -112,16 +63,7 @@ void thread_allowed(struct cpu_set *set, pid_t thread)
 {
     *set = (struct cpu_set){0};
     if (thread <= 0 || sched_getaffinity(thread, sizeof *set, (cpu_set_t *)set) < 0)
-        set_range(set, 0, host_cpu_count() - 1, true);
-}
-
-static int pin_thread(pid_t thread, const struct cpu_set *set, struct error *err)
-{
-    scoped_arena struct arena *arena = arena_new();
-    if (sched_setaffinity(thread, sizeof *set, (const cpu_set_t *)set) == 0 || errno == ESRCH)
-        return 0; /* a thread that has ended needs no place */
-    return error_system(err, errno, "cannot let thread %d run on host CPUs %s", (int)thread,
-                        cpuset_format(arena, set));
+        all_host_cpus(set);
 }
 
 static bool is_special(const struct stats *stats, pid_t thread)
@@ -144,7 +86,7 @@ static int pin_emulator_thread(void *owner, const char *name, struct error *err)
 {
     const struct emulator_pin *pin = owner;
     pid_t thread = (pid_t)strtol(name, NULL, 10);
-    return is_special(pin->stats, thread) ? 0 : pin_thread(thread, pin->set, err);
+    return is_special(pin->stats, thread) ? 0 : thread_pin(thread, pin->set, err);
 }
 
 /* All threads of QEMU but those that have a place of their own. */
@@ -163,7 +105,7 @@ static int pin_iothread(const struct stats *stats, unsigned iothread, const stru
     const char *id = arena_printf(arena, "iothread%u", iothread);
     for (unsigned i = 0; i < stats->iothread_count; i++)
         if (strcmp(stats->iothreads[i].id, id) == 0)
-            return pin_thread(stats->iothreads[i].thread, set, err);
+            return thread_pin(stats->iothreads[i].thread, set, err);
     return error_set(err, ERR_INVALID_ARG, "there is no I/O thread %u", iothread);
 }
 
@@ -178,7 +120,7 @@ struct pinning {
 static int change_pin(struct domain_def *def, void *context, struct error *err)
 {
     const struct pinning *pinning = context;
-    const char *cpuset = cpuset_format(def->arena, pinning->set);
+    const char *cpuset = cpu_set_format(def->arena, pinning->set);
     if (pinning->number >= 0 && !pinning->iothread && (unsigned)pinning->number >= def->vcpus_max)
         return error_set(err, ERR_INVALID_ARG, "vCPU %d is out of range: domain '%s' has %u", pinning->number,
                          def->name, def->vcpus_max);
@@ -213,7 +155,7 @@ static int pin_live(struct domain *domain, const struct pinning *pinning, struct
     if ((unsigned)pinning->number >= stats->vcpu_count || !stats->vcpu_threads[pinning->number])
         return error_set(err, ERR_INVALID_ARG, "vCPU %d is out of range: domain '%s' runs with %u", pinning->number,
                          domain_name(domain), stats->vcpu_count);
-    return pin_thread(stats->vcpu_threads[pinning->number], pinning->set, err);
+    return thread_pin(stats->vcpu_threads[pinning->number], pinning->set, err);
 }
 
 static int pin(struct domain *domain, struct pinning *pinning, unsigned flags, const char *client, struct error *err)

@@ -7,10 +7,6 @@
 
 /* Virtual CPUs: how many, and which host CPUs their threads may use. */
 
-/* A CPU set as users write it: "0-3,^2,8". -1 when it is none. */
-int cpuset_parse(struct cpu_set *set, const char *text);
-/* "0-3,8"; in the arena. */
-char *cpuset_format(struct arena *arena, const struct cpu_set *set);
 /* The CPUs of this host that exist. */
 unsigned host_cpu_count(void);
 

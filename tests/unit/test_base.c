@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/arena.h"
+#include "base/cpu_set.h"
 #include "base/fiber.h"
 #include "base/files.h"
 #include "base/json.h"
@@ -42,6 +43,28 @@ static void numbers_are_read_strictly(void **state)
     assert_int_equal(parse_i64("--1", 10, &i), -1);
     assert_int_equal(parse_u64("0x10", 0, &u), 0);
     assert_int_equal(u, 16);
+}
+
+static void sets_are_written_in_their_shortest_form(void **state)
+{
+    static const char *const cases[][2] = {
+        {"", ""}, {" ", ""}, {"0", "0"}, {"0,1,2", "0-2"}, {"0-3,^2", "0-1,3"}, {" 4 , 2 - 3 ", "2-4"},
+        {"1-3,^1,1", "1-3"}, {"8,1-2,2", "1-2,8"}, {"1,^1", ""}, {"16383", "16383"}, {"0-16383", "0-16383"},
+    };
+    struct cpu_set set;
+    scoped_arena struct arena *arena = arena_new();
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        assert_int_equal(cpu_set_parse(&set, cases[i][0]), 0);
+        assert_string_equal(cpu_set_format(arena, &set), cases[i][1]);
+    }
+    static const char *const wrong[] = {"a", "1-", "-1", "3-1", "1 2", "1,,2", "1,", "^", "16384", "99999999999",
+                                        "0-99999999999999999999", "1-2-3", "1--2", "^1-2"};
+    for (size_t i = 0; i < COUNT(wrong); i++)
+        assert_int_equal(cpu_set_parse(&set, wrong[i]), -1);
+    assert_int_equal(cpu_set_parse(&set, "0-3,8"), 0);
+    assert_int_equal(cpu_set_count(&set), 5);
+    assert_int_equal(cpu_set_end(&set), 9);
+    assert_true(cpu_set_has(&set, 8) && !cpu_set_has(&set, 4) && !cpu_set_has(&set, CPU_SET_BITS));
 }
 
 static void uuids_go_round(void **state)
@@ -376,6 +399,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_read_strictly), cmocka_unit_test(uuids_go_round),
+        cmocka_unit_test(sets_are_written_in_their_shortest_form),
         cmocka_unit_test(utf8_is_checked),           cmocka_unit_test(a_fiber_runs_until_it_waits),
         cmocka_unit_test(cancelling_ends_every_wait), cmocka_unit_test(waits_time_out),
         cmocka_unit_test(two_fibers_one_descriptor),

@@ -93,22 +93,6 @@ static void put_two_cells(void)
     put_cpu(6, "1", "0", "1", "6\n");
 }
 
-static void cpu_lists_are_read(void **state)
-{
-    struct cpu_set set;
-    assert_int_equal(cpu_set_parse(&set, "0-3,8"), 0);
-    assert_int_equal(cpu_set_count(&set), 5);
-    assert_int_equal(cpu_set_end(&set), 9);
-    assert_true(cpu_set_has(&set, 8) && !cpu_set_has(&set, 4));
-    assert_int_equal(cpu_set_parse(&set, ""), 0);
-    assert_int_equal(cpu_set_end(&set), 0);
-    const char *const wrong[] = {"a", "1-", "3-1", "1 2", "-1", "1--2"};
-    for (size_t i = 0; i < COUNT(wrong); i++)
-        assert_int_equal(cpu_set_parse(&set, wrong[i]), -1);
-    assert_int_equal(cpu_set_parse(&set, "0-99999999999999999999"), 0);
-    assert_int_equal(cpu_set_count(&set), CPU_SET_BITS);
-}
-
 static void topology_has_cells_and_shape(void **state)
 {
     scoped_arena struct arena *arena = arena_new();
@@ -424,7 +408,6 @@ static void features_have_one_name_each(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cpu_lists_are_read),
         cmocka_unit_test_setup_teardown(topology_has_cells_and_shape, tree_make, tree_remove),
         cmocka_unit_test_setup_teardown(uneven_shape_is_flattened, tree_make, tree_remove),
         cmocka_unit_test_setup_teardown(an_empty_tree_is_one_cell, tree_make, tree_remove),

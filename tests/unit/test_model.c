@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include "model/cpuset.h"
 #include "model/domain.h"
 #include "model/metadata.h"
 #include "model/values.h"
@@ -349,23 +348,6 @@ static void metadata_elements_are_replaced(void **state)
     assert_null(def->metadata);
 }
 
-static void sets_are_written_in_their_shortest_form(void **state)
-{
-    static const char *const cases[][2] = {
-        {"0", "0"}, {"0,1,2", "0-2"}, {"0-3,^2", "0-1,3"}, {" 4 , 2 - 3 ", "2-4"}, {"1-3,^1,1", "1-3"}, {"16383",
-                                                                                                         "16383"},
-    };
-    scoped_arena struct arena *arena = arena_new();
-    for (size_t i = 0; i < COUNT(cases); i++)
-        assert_string_equal(cpuset_normalize(arena, cases[i][0]), cases[i][1]);
-    static const char *const wrong[] = {"", "a", "1-", "-1", "3-1", "1,,2", "1,", "^", "16384", "99999999999", "1-2-3"};
-    for (size_t i = 0; i < COUNT(wrong); i++)
-        assert_null(cpuset_normalize(arena, wrong[i]));
-    unsigned members[2];
-    assert_int_equal(cpuset_members("1,5-6", members, COUNT(members)), 3);
-    assert_int_equal(members[1], 5);
-}
-
 static void sizes_have_units(void **state)
 {
     static const struct {
@@ -397,7 +379,6 @@ int main(void)
         cmocka_unit_test(the_first_abi_difference_is_named),
         cmocka_unit_test(names_of_foreign_documents_are_not_peeked),
         cmocka_unit_test(metadata_elements_are_replaced),
-        cmocka_unit_test(sets_are_written_in_their_shortest_form),
         cmocka_unit_test(sizes_have_units),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
