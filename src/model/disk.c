@@ -35,6 +35,8 @@ static const struct field source_body_fields[] = {
     FIELD_STR(disk_source, pool, "source/@pool", SOURCE_IS(VOLUME)),
     FIELD_STR(disk_source, volume, "source/@volume", SOURCE_IS(VOLUME)),
     FIELD_STR(disk_source, volume_mode, "source/@mode", SOURCE_IS(VOLUME)),
+    FIELD_HIDDEN(disk_source, file, SOURCE_IS(VOLUME)),
+    FIELD_HIDDEN(disk_source, dev, SOURCE_IS(VOLUME)),
     FIELD_ENUM(disk_source, startup_policy, "source/@startupPolicy", startup_policy),
     FIELD_KEPT("source/@namespace"),
     FIELD_KEPT("source/@managed"),

@@ -21,8 +21,8 @@ struct disk_source {
     struct extra *extra;
     enum source_type type;
     const char *format;       /* "raw", "qcow2", ...; of a disk: driver/@type */
-    const char *file;         /* type file */
-    const char *dev;          /* type block */
+    const char *file;         /* type file; of a running domain also type volume: where that lies */
+    const char *dev;          /* type block, and the same */
     const char *dir;          /* type dir */
     enum network_protocol protocol; /* type network */
     const char *name;         /* type network: export, image or path */

@@ -81,7 +81,10 @@ static json_t *directory_storage(const struct disk *disk, const struct disk_sour
 static json_t *storage_node(const struct disk *disk, const struct disk_source *source, struct error *err)
 {
     json_t *node = NULL;
-    switch (source->type) {
+    enum source_type type = source->type;
+    if (type == SOURCE_TYPE_VOLUME)
+        type = source->dev ? SOURCE_TYPE_BLOCK : SOURCE_TYPE_FILE;
+    switch (type) {
     case SOURCE_TYPE_FILE:
         node = json_pack("{s:s,s:s}", "driver", "file", "filename", source->file);
         break;
@@ -149,9 +152,9 @@ static int check_source(const struct disk *disk, const struct disk_source *sourc
         return unsupported(err, "disk '%s': <reservations> is not supported", disk->target);
     if (source->slice_size.set && !string_equal(source->format ?: "raw", "raw"))
         return unsupported(err, "disk '%s': a <slice> of a '%s' image is not supported", disk->target, source->format);
-    if (source->type == SOURCE_TYPE_VOLUME)
-        return unsupported(err, "disk '%s': there are no storage pools: name the volume's file or device",
-                           disk->target);
+    if (source->type == SOURCE_TYPE_VOLUME && !source->file && !source->dev)
+        return unsupported(err, "disk '%s': where volume '%s' lies is not known here: name its file or device",
+                           disk->target, source->volume);
     return 0;
 }
 

@@ -44,7 +44,9 @@ struct driver {
     /* Called when the QEMU of a domain that has a migration is gone; the domain is inactive by then, and
      * object_forget_if_unused() is the callee's business. Must not wait. */
     void (*ended)(struct domain *domain);
-    void *notify_owner;
+    /* Finds out where the disks of type volume lie, before a guest starts; they get file or dev. May wait. */
+    int (*find_volumes)(void *owner, struct domain_def *live, struct error *err);
+    void *notify_owner; /* of all callbacks with an owner */
     /* A domain event for the clients: DOMAIN_EVENT_ID_* and the generated struct of its callback form, without callback
      * id and domain. Runs wherever the event arises; must not wait. */
     void (*notify)(void *owner, struct domain *domain, int event_id, void *body);

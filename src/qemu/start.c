@@ -177,6 +177,11 @@ static int run(struct domain *domain, const struct qemu_spawn_options *spawn, st
     return -1;
 }
 
+static int find_volumes(struct driver *driver, struct domain_def *live, struct error *err)
+{
+    return driver->find_volumes ? driver->find_volumes(driver->notify_owner, live, err) : 0;
+}
+
 static int launch(struct domain *domain, struct domain_def *live, const char *incoming, struct error *err)
 {
     struct driver *driver = domain->driver;
@@ -189,7 +194,7 @@ static int launch(struct domain *domain, struct domain_def *live, const char *in
         .incoming = incoming,
     };
     scoped_qemu_command struct qemu_command command = {0};
-    if (!options.caps)
+    if (!options.caps || find_volumes(driver, live, err) < 0)
         return -1;
     name_machine(live, options.caps);
     if (domain_name_processor(driver, live, err) < 0 || directory_make(options.channel_dir, 0700, err) < 0 ||
@@ -282,8 +287,7 @@ static int check_inactive(const struct domain *domain, struct error *err)
 int domain_start(struct domain *domain, unsigned flags, uint64_t owner, const char *client, struct error *err)
 {
     scoped_job struct job job = {0};
-    job_asked_by(&job, client);
-    if (check_inactive(domain, err) < 0 || job_begin(&job, &domain->object, JOB_START, "start", err) < 0 ||
+    if (check_inactive(domain, err) < 0 || domain_begin_job(domain, &job, JOB_START, "start", client, err) < 0 ||
         check_inactive(domain, err) < 0)
         return -1;
     const struct domain_def *config = object_config(&domain->object, err);

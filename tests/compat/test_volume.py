@@ -13,6 +13,7 @@ import libvirt
 import pytest
 
 from helpers import guest, tools
+from helpers.host import Host
 
 MIB = 1 << 20
 
@@ -32,12 +33,14 @@ def folder(scratch):
 
 
 @pytest.fixture
-def pool(connection, folder):
+def pool(host, connection, folder):
     made = connection.storagePoolCreateXML(
         f"<pool type='dir'><name>p{uuids.uuid4().hex[:6]}</name><target><path>{folder}</path></target></pool>")
     yield made
     assert not [name for name in os.listdir(folder) if name.startswith(".godwit")], "half-made volumes were left"
-    made.destroy()
+    again = libvirt.open(host.uri)      # a test may have restarted the daemon
+    again.storagePoolLookupByName(made.name()).destroy()
+    again.close()
 
 
 def image_info(path):
@@ -594,3 +597,52 @@ def test_deletion_of_a_disk_in_use_is_refused(host, connection, pool, folder):
     domain.destroy()
     for name in ("top.qcow2", "base.qcow2"):
         pool.storageVolLookupByName(name).delete()
+
+
+# -- disks of domains --------------------------------------------------------------------------------------------------
+
+
+def volume_disk(pool, name, kind="raw"):
+    return (f"<disk type='volume' device='disk'><driver name='qemu' type='{kind}'/><source pool='{pool.name()}' volume='{name}'/>"
+            "<target dev='vda' bus='virtio'/></disk>")
+
+
+def test_a_domain_on_a_volume(host, connection, pool, folder, line):
+    pool.createXML(volume_xml("disk", 16 * MIB, allocation=0))
+    xml = guest.domain_xml("vol", serial=line.xml, disk_rate=20, devices=volume_disk(pool, "disk"))
+    domain = connection.defineXML(xml)
+    domain.create()
+    line.wait_for("DISK 5 ok")
+    source = ElementTree.fromstring(domain.XMLDesc()).find("devices/disk/source")
+    assert (source.get("pool"), source.get("volume"), source.get("file")) == (pool.name(), "disk", None)
+    assert domain.blockInfo("vda")[0] == 16 * MIB
+    if isinstance(host, Host):
+        host.kill()
+        host.start()
+        connection = libvirt.open(host.uri)
+        domain = connection.lookupByName("vol")
+        tools.wait_until(lambda: not _fails(lambda: domain.blockInfo("vda")), what="the volume to be found again")
+        with pytest.raises(libvirt.libvirtError, match="running domain 'vol' uses it"):
+            connection.storageVolLookupByPath(f"{folder}/disk").delete()
+    domain.destroy()
+    assert guest.check_disk(f"{folder}/disk") >= 5
+
+
+def test_a_volume_that_is_not_there(connection, pool):
+    domain = connection.defineXML(guest.domain_xml("vol", boot=False, devices=volume_disk(pool, "absent")))
+    with pytest.raises(libvirt.libvirtError, match="no storage vol with matching name 'absent'"):
+        domain.create()
+    pool.createXML(volume_xml("absent", MIB))
+    other = domain.XMLDesc().replace(f"pool='{pool.name()}'", "pool='nowhere'")
+    domain = connection.defineXML(other)
+    with pytest.raises(libvirt.libvirtError, match="no storage pool with matching name 'nowhere'"):
+        domain.create()
+
+
+def test_a_pool_that_does_not_run(connection, pool, folder):
+    resting = connection.storagePoolDefineXML(
+        f"<pool type='dir'><name>resting</name><target><path>{folder}/x</path></target></pool>")
+    domain = connection.defineXML(guest.domain_xml("vol", boot=False, devices=volume_disk(resting, "v")))
+    with pytest.raises(libvirt.libvirtError, match="'resting'.*is not active"):
+        domain.create()
+    resting.undefine()
