@@ -62,25 +62,23 @@ int handle_domain_abort_job(struct call *call, const struct domain_abort_job_arg
     return abort_job(call, &args->dom, err);
 }
 
-static int no_postcopy(const char *what, struct error *err)
-{
-    return error_set(err, ERR_OPERATION_UNSUPPORTED, "%s: post-copy migration is not supported by this daemon yet",
-                     what);
-}
-
 int handle_domain_abort_job_flags(struct call *call, const struct domain_abort_job_flags_args *args, struct error *err)
 {
     if (call_flags(call, args->flags, DOMAIN_ABORT_JOB_POSTCOPY, err) < 0)
         return -1;
-    if (args->flags & DOMAIN_ABORT_JOB_POSTCOPY)
-        return no_postcopy("--postcopy", err);
-    return abort_job(call, &args->dom, err);
+    if (!(args->flags & DOMAIN_ABORT_JOB_POSTCOPY))
+        return abort_job(call, &args->dom, err);
+    scoped_domain struct domain *domain = call_active_domain(call, &args->dom, err);
+    return domain ? migration_pause_postcopy(domain, err) : -1;
 }
 
 int handle_domain_migrate_start_post_copy(struct call *call, const struct domain_migrate_start_post_copy_args *args,
                                           struct error *err)
 {
-    return no_postcopy("migrate-postcopy", err);
+    if (call_flags(call, args->flags, 0, err) < 0)
+        return -1;
+    scoped_domain struct domain *domain = call_active_domain(call, &args->dom, err);
+    return domain ? migration_start_postcopy(domain, err) : -1;
 }
 
 int handle_domain_migrate_set_max_downtime(struct call *call, const struct domain_migrate_set_max_downtime_args *args,
@@ -109,10 +107,12 @@ int handle_domain_migrate_set_max_speed(struct call *call, const struct domain_m
 {
     if (call_flags(call, args->flags, DOMAIN_MIGRATE_MAX_SPEED_POSTCOPY, err) < 0)
         return -1;
-    if (args->flags & DOMAIN_MIGRATE_MAX_SPEED_POSTCOPY)
-        return no_postcopy("--postcopy", err);
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    return domain ? migration_set_bandwidth(domain, args->bandwidth, err) : -1;
+    if (!domain)
+        return -1;
+    return args->flags & DOMAIN_MIGRATE_MAX_SPEED_POSTCOPY
+               ? migration_set_postcopy_bandwidth(domain, args->bandwidth, err)
+               : migration_set_bandwidth(domain, args->bandwidth, err);
 }
 
 int handle_domain_migrate_get_max_speed(struct call *call, const struct domain_migrate_get_max_speed_args *args,
@@ -120,12 +120,12 @@ int handle_domain_migrate_get_max_speed(struct call *call, const struct domain_m
 {
     if (call_flags(call, args->flags, DOMAIN_MIGRATE_MAX_SPEED_POSTCOPY, err) < 0)
         return -1;
-    if (args->flags & DOMAIN_MIGRATE_MAX_SPEED_POSTCOPY)
-        return no_postcopy("--postcopy", err);
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
     if (!domain)
         return -1;
-    ret->bandwidth = domain->migrate_bandwidth_mib ? domain->migrate_bandwidth_mib : MIGRATE_BANDWIDTH_UNLIMITED;
+    bool postcopy = args->flags & DOMAIN_MIGRATE_MAX_SPEED_POSTCOPY;
+    uint64_t mib = postcopy ? domain->migrate_postcopy_mib : domain->migrate_bandwidth_mib;
+    ret->bandwidth = mib ? mib : MIGRATE_BANDWIDTH_UNLIMITED;
     return 0;
 }
 

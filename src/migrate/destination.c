@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "migrate/copy.h"
 #include "migrate/place.h"
+#include "migrate/postcopy.h"
 #include "migrate/preflight.h"
 
 #include <string.h>
@@ -81,6 +82,7 @@ static int receive(struct migration *migration, const struct domain_def *def, co
 {
     struct domain *domain = migration->domain;
     domain->migration_status[0] = '\0';
+    domain->postcopy = false;
     if (check_free(domain, err) < 0 || launch(migration, def, remote, err) < 0)
         return -1;
     migration->log_start = log_size(domain);
@@ -97,6 +99,10 @@ void destination_discard(struct migration *migration)
 {
     struct domain *domain = migration->domain;
     struct error err = {0};
+    if (domain->postcopy) {
+        postcopy_broken(migration);
+        return;
+    }
     if (domain->process && domain_stop(domain, DOMAIN_SHUTOFF_FAILED, false, &err) < 0)
         log_error("%s", err.message);
     images_remove(domain);
@@ -109,6 +115,8 @@ int migration_prepare(struct driver *driver, const struct migrate_options *optio
 {
     struct migrate_cookie remote;
     struct place place;
+    if (options->flags & MIGRATE_POSTCOPY_RESUME)
+        return postcopy_prepare(driver, options, caller, cookie_out, uri, arena, err);
     scoped_domain_def struct domain_def *def = incoming_def(driver, options, err);
     if (!def || migrate_cookie_read(&remote, cookie_in, arena, err) < 0 ||
         check_origin(driver, &remote, def, err) < 0 || place_find(&place, driver, options, arena, err) < 0)
@@ -131,8 +139,7 @@ int migration_prepare(struct driver *driver, const struct migrate_options *optio
             migration_end(migration);
         return -1;
     }
-    bool v6 = strchr(place.host, ':');
-    *uri = place.told ? NULL : arena_printf(arena, v6 ? "tcp:[%s]:%u" : "tcp:%s:%u", place.host, place.port);
+    *uri = place.told ? NULL : place_uri(&place, arena);
     struct migrate_cookie cookie = migration_cookie(migration, migration_caps(domain, err), arena);
     cookie.has_nbd = migration->options.flags & MIGRATE_COPY_STORAGE;
     cookie.nbd_port = migration->nbd_told;
@@ -149,13 +156,13 @@ static int wait_loaded(struct migration *migration, struct error *err)
     struct domain *domain = migration->domain;
     const char *name = domain_name(domain);
     deadline until = deadline_ms(LOADED_MS);
-    while (domain_active(domain) && strcmp(domain->migration_status, "completed") != 0) {
+    while (domain_active(domain) && !domain->postcopy && strcmp(domain->migration_status, "completed") != 0) {
         if (strcmp(domain->migration_status, "failed") == 0)
             break;
         if (condition_wait(&domain->changed, until, err) < 0)
             return error_wrap(err, "QEMU of domain '%s' has not loaded the guest within %d s", name, LOADED_MS / 1000);
     }
-    if (domain_active(domain) && strcmp(domain->migration_status, "completed") == 0)
+    if (domain_active(domain) && (domain->postcopy || strcmp(domain->migration_status, "completed") == 0))
         return 0;
     scoped_arena struct arena *arena = arena_new();
     return error_set(err, ERR_OPERATION_FAILED, "QEMU of domain '%s' could not load the guest: %s", name,
@@ -203,7 +210,7 @@ static int let_run(struct migration *migration, struct error *err)
         return 0;
     }
     status_save(domain);
-    domain->resume_reason = DOMAIN_RUNNING_MIGRATED;
+    domain->resume_reason = domain->postcopy ? DOMAIN_RUNNING_POSTCOPY : DOMAIN_RUNNING_MIGRATED;
     return qmp_execute(domain->qmp, "cont", NULL, monitor_deadline(), err);
 }
 
@@ -218,7 +225,7 @@ static void undo_persist(struct domain *domain, bool was_persistent)
 static void keep_info(struct migration *migration, const struct migrate_cookie *remote, uint64_t received_ms)
 {
     struct domain *domain = migration->domain;
-    uint64_t here = clock_ms() - received_ms;
+    uint64_t here = clock_ms() - received_ms, paused = migration->ran_ms - received_ms;
     if (!remote->has_statistics)
         return;
     struct job_info info = remote->info;
@@ -227,7 +234,7 @@ static void keep_info(struct migration *migration, const struct migrate_cookie *
     if (remote->started_ms && remote->sent_ms >= remote->started_ms)
         info.elapsed_ms = remote->sent_ms - remote->started_ms + here;
     if (remote->stopped_ms && remote->sent_ms >= remote->stopped_ms) {
-        info.downtime_ms = remote->sent_ms - remote->stopped_ms + here;
+        info.downtime_ms = remote->sent_ms - remote->stopped_ms + paused;
         info.has_downtime = true;
     }
     free(domain->last_job);
@@ -261,6 +268,7 @@ static int arrive(struct migration *migration, const struct migrate_cookie *remo
     bool was_persistent = domain->object.persistent;
     if (wait_loaded(migration, err) == 0 && persist(migration, remote, err) == 0 &&
         give_disks(migration, err) == 0 && let_run(migration, err) == 0) {
+        migration->ran_ms = clock_ms();
         images_keep(domain);
         domain->shutoff_reason = -1;
         return 0;
@@ -308,7 +316,10 @@ struct domain *migration_finish(struct driver *driver, const struct migrate_opti
         return cancelled ? error_null(err, ERR_MIGRATE_FINISH_OK, "migration successfully aborted") : NULL;
     }
     migration->options.flags |= options->flags & (MIGRATE_PAUSED | MIGRATE_PERSIST_DEST);
-    if (arrive(migration, &remote, err) < 0)
+    bool resumed = migration->options.flags & MIGRATE_POSTCOPY_RESUME;
+    if (!resumed && arrive(migration, &remote, err) < 0)
+        return NULL;
+    if (domain->postcopy && postcopy_receive(migration, err) < 0)
         return NULL;
     keep_info(migration, &remote, received_ms);
     *cookie_out = finished_cookie(migration, &remote, received_ms, arena);

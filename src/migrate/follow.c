@@ -170,9 +170,10 @@ static int outcome(struct migration *migration, struct error *err)
     const struct domain *domain = migration->domain;
     const char *status = domain->migration_status;
     if (domain_active(domain) && !qmp_is_closed(domain->qmp)) {
-        if (strcmp(status, "completed") == 0)
+        if (strcmp(status, "completed") == 0 || strcmp(status, "postcopy-active") == 0)
             return 1;
-        if (strcmp(status, "failed") != 0 && strcmp(status, "cancelled") != 0)
+        if (strcmp(status, "failed") != 0 && strcmp(status, "cancelled") != 0 &&
+            strcmp(status, "postcopy-paused") != 0)
             return 0;
     }
     return explain(migration, err);

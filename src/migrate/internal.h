@@ -27,6 +27,7 @@ enum migration_phase {
     PHASE_PREPARING,
     PHASE_PREPARED,
     PHASE_FINISHING,
+    PHASE_BROKEN, /* either end, in post-copy: waits to be resumed, for as long as it takes */
 };
 
 /* domain->outgoing, kept in the status file. */
@@ -34,6 +35,7 @@ enum outgoing {
     OUTGOING_NONE,
     OUTGOING_PERFORMING, /* the destination cannot have it: nobody was told that it may run there */
     OUTGOING_PERFORMED,  /* the destination may have it */
+    OUTGOING_POSTCOPY,   /* the destination has it, and part of its memory is here */
 };
 
 struct migration {
@@ -53,6 +55,8 @@ struct migration {
     off_t log_start;         /* destination: where this QEMU's words begin in its log */
     const char *failure;     /* destination: what QEMU said when it ended before its time */
     const char **extra_caps; /* source: capabilities to be turned off again when it fails; NULL-terminated */
+    bool postcopy_asked;     /* source: to be begun as soon as QEMU can */
+    uint64_t ran_ms;         /* destination: when the guest was let run, since 1970 */
     const char *tls_creds;   /* id of the object that QEMU's connections are encrypted with; NULL = none */
     uint16_t nbd_port;       /* destination: of the disks' server, taken from the driver's range; 0 = none */
     uint16_t nbd_told;       /* destination: the port that the source is told; 0 = none */
@@ -127,6 +131,8 @@ struct migration *source_new(struct domain *domain, const struct migrate_options
 char *source_begin(struct migration *migration, struct migrate_blob *cookie, struct arena *arena, struct error *err);
 int source_perform(struct migration *migration, const char *uri, const struct migrate_blob *cookie_in,
                    struct migrate_blob *cookie_out, struct arena *arena, struct error *err);
+/* Nothing was done yet. */
+void source_drop(struct migration *migration);
 /* The destination has it: ends the guest here. */
 int source_complete(struct migration *migration, uint32_t flags, const struct migrate_blob *cookie_in,
                     struct error *err);
@@ -137,5 +143,5 @@ void source_leave(struct migration *migration, const char *why);
 
 /* -- destination.c ------------------------------------------------------------------------------------------------- */
 
-/* Ends the guest that waits here and the migration. Waits. */
+/* Ends the guest that waits here, unless it is in post-copy, and the migration. Waits. */
 void destination_discard(struct migration *migration);

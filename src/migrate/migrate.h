@@ -49,9 +49,15 @@ int migration_to_peer(struct domain *domain, const struct migrate_options *optio
 void migration_job_info(struct domain *domain, bool completed, bool keep, struct job_info *info);
 /* ERR_OPERATION_INVALID when nothing can be aborted. Returns when the migration was told. */
 int migration_abort(struct domain *domain, struct error *err);
+/* Of a migration with --postcopy: lets the guest go on on the destination as soon as it can. */
+int migration_start_postcopy(struct domain *domain, struct error *err);
+/* Cuts the connection of a post-copy, which can then be resumed. */
+int migration_pause_postcopy(struct domain *domain, struct error *err);
 #define MIGRATE_DOWNTIME_DEFAULT_MS 300
 int migration_set_downtime(struct domain *domain, uint64_t milliseconds, struct error *err);
 int migration_set_bandwidth(struct domain *domain, uint64_t mib_per_second, struct error *err);
+/* The same once it is in post-copy. */
+int migration_set_postcopy_bandwidth(struct domain *domain, uint64_t mib_per_second, struct error *err);
 /* MiB/s that say "all there is", as libvirt counts it. */
 #define MIGRATE_BANDWIDTH_UNLIMITED (INT64_MAX >> 20)
 /* Bytes of the cache of --compressed. */

@@ -94,7 +94,7 @@ static void give_up(void *owner)
         source_leave(migration, request.why);
         break;
     default:
-        migration_end(migration);
+        source_drop(migration);
     }
 }
 
@@ -109,7 +109,8 @@ static void guard_fired(void *owner)
 {
     struct migration *migration = owner;
     const char *status = migration->domain->migration_status;
-    bool flows = migration->phase == PHASE_PREPARED && (strcmp(status, "active") == 0 || strcmp(status, "device") == 0);
+    bool active = strcmp(status, "active") == 0 || strcmp(status, "device") == 0;
+    bool flows = (migration->phase == PHASE_PREPARED && active) || strcmp(status, "postcopy-active") == 0;
     if (!flows && migration->idle)
         start_give_up(migration, "its client does not go on");
     else
@@ -145,7 +146,7 @@ struct migration *migration_take(struct domain *domain, enum migration_phase wai
 void migration_client_gone(struct domain *domain, const void *client)
 {
     struct migration *migration = domain->migration;
-    if (!migration || migration->client != client)
+    if (!migration || migration->client != client || migration->phase == PHASE_BROKEN)
         return;
     migration->client = NULL;
     if (is_gap(migration->phase)) {
@@ -177,7 +178,7 @@ void migration_ended(struct domain *domain)
     struct migration *migration = domain->migration;
     if (migration->phase == PHASE_PREPARED)
         keep_failure(migration);
-    else if (is_gap(migration->phase))
+    else if (is_gap(migration->phase) || migration->phase == PHASE_BROKEN)
         migration_end(migration);
     /* else its fiber sees it */
 }

@@ -44,7 +44,8 @@ static bool has_status(const json_t *job, const char *status)
 static void describe(struct cookie_disk *told, const struct disk *disk, const json_t *nodes, struct arena *arena)
 {
     const json_t *image = json_object_get(copy_node(nodes, qemu_node_format(arena, &disk->source)), "image");
-    const json_t *backing = json_object_get(image, "full-backing-filename") ?: json_object_get(image, "backing-filename");
+    const json_t *backing =
+        json_object_get(image, "full-backing-filename") ?: json_object_get(image, "backing-filename");
     *told = (struct cookie_disk){
         .target = arena_strdup(arena, disk->target),
         .capacity = (uint64_t)json_integer_value(json_object_get(image, "virtual-size")),

@@ -25,12 +25,14 @@ static const struct {
     {"pause-before-switchover", SOURCE, false, MIGRATE_COPY_STORAGE, "--copy-storage-all"},
     {"auto-converge", SOURCE, false, MIGRATE_AUTO_CONVERGE, "--auto-converge"},
     {"multifd", SOURCE | DESTINATION, true, MIGRATE_PARALLEL, "--parallel"},
+    {"postcopy-ram", SOURCE | DESTINATION, true, MIGRATE_POSTCOPY, "--postcopy"},
     {"xbzrle", SOURCE | DESTINATION, true, MIGRATE_COMPRESSED, "--compressed"},
     /* known to the other end only because it says so, libvirt does not; catches streams that met the wrong guest */
     {"validate-uuid", SOURCE, true, 0, NULL},
 };
 
-const char *migration_optional_caps[] = {"auto-converge", "multifd", "pause-before-switchover", "xbzrle", NULL};
+const char *migration_optional_caps[] = {"auto-converge", "multifd", "pause-before-switchover", "postcopy-ram",
+                                        "xbzrle", NULL};
 
 const struct qemu_caps *migration_caps(const struct domain *domain, struct error *err)
 {
@@ -115,6 +117,9 @@ static json_t *parameter_object(const struct migration *migration, unsigned side
     uint64_t mib = options->bandwidth_mib ? options->bandwidth_mib : domain->migrate_bandwidth_mib;
     put_number(object, "max-bandwidth", (mib ? mib : MIGRATE_BANDWIDTH_UNLIMITED) << 20);
     put_number(object, "downtime-limit", migration_downtime_first(domain));
+    if (options->flags & MIGRATE_POSTCOPY)
+        put_number(object, "max-postcopy-bandwidth",
+                   (options->postcopy_mib ? options->postcopy_mib : domain->migrate_postcopy_mib) << 20);
     put_number(object, "cpu-throttle-initial", options->throttle_initial);
     put_number(object, "cpu-throttle-increment", options->throttle_increment);
     return object;

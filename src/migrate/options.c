@@ -29,11 +29,11 @@ static const struct {
     {MIGRATE_ABORT_ON_ERROR, "--abort-on-error", false},
     {MIGRATE_AUTO_CONVERGE, "--auto-converge", false},
     {MIGRATE_RDMA_PIN_ALL, "--rdma-pin-all", true},
-    {MIGRATE_POSTCOPY, "--postcopy", true},
+    {MIGRATE_POSTCOPY, "--postcopy", false},
     {MIGRATE_TLS, "--tls", true},
     {MIGRATE_PARALLEL, "--parallel", false},
     {MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES, "--copy-storage-synchronous-writes", false},
-    {MIGRATE_POSTCOPY_RESUME, "--postcopy-resume", true},
+    {MIGRATE_POSTCOPY_RESUME, "--postcopy-resume", false},
     {MIGRATE_ZEROCOPY, "--zerocopy", true},
 };
 
@@ -73,7 +73,8 @@ static const struct row {
     {MIGRATE_PARAM_COMPRESSION_MT_LEVEL, "--comp-mt-level", TYPED_PARAM_INT, ROW_REFUSED, 0, 0, 0},
     {MIGRATE_PARAM_COMPRESSION_MT_THREADS, "--comp-mt-threads", TYPED_PARAM_INT, ROW_REFUSED, 0, 0, 0},
     {MIGRATE_PARAM_COMPRESSION_MT_DTHREADS, "--comp-mt-dthreads", TYPED_PARAM_INT, ROW_REFUSED, 0, 0, 0},
-    {MIGRATE_PARAM_BANDWIDTH_POSTCOPY, "--postcopy-bandwidth", TYPED_PARAM_ULLONG, ROW_REFUSED, 0, 0, 0},
+    {MIGRATE_PARAM_BANDWIDTH_POSTCOPY, "--postcopy-bandwidth", TYPED_PARAM_ULLONG, ROW_U64, FIELD(postcopy_mib),
+     INT64_MAX >> 20, MIGRATE_POSTCOPY},
     {MIGRATE_PARAM_TLS_DESTINATION, "--tls-destination", TYPED_PARAM_STRING, ROW_REFUSED, 0, 0, 0},
 #undef FIELD
 };
@@ -107,6 +108,11 @@ int migrate_options_check(const struct migrate_options *options, uint64_t flags,
     if (flags & MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES && !(flags & MIGRATE_COPY_STORAGE))
         return error_set(err, ERR_INVALID_ARG,
                          "--copy-storage-synchronous-writes needs --copy-storage-all or --copy-storage-inc");
+    if (flags & MIGRATE_POSTCOPY_RESUME && !(flags & MIGRATE_POSTCOPY))
+        return error_set(err, ERR_INVALID_ARG, "--postcopy-resume needs --postcopy");
+    if (flags & MIGRATE_POSTCOPY && flags & (MIGRATE_PARALLEL | MIGRATE_TUNNELLED))
+        return error_set(err, ERR_ARGUMENT_UNSUPPORTED,
+                         "--postcopy does not go together with --parallel or --tunnelled");
     if (options->bandwidth_mib > INT64_MAX >> 20)
         return error_set(err, ERR_INVALID_ARG, "migration bandwidth %llu MiB/s is too large (at most %lld)",
                          (unsigned long long)options->bandwidth_mib, (long long)(INT64_MAX >> 20));

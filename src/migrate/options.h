@@ -20,6 +20,7 @@ struct migrate_options {
     const char *persistent_xml;  /* what the destination shall store; NULL = the source's stored definition */
     const char *listen_address;  /* where the destination's QEMU listens; NULL = by the URI */
     uint64_t bandwidth_mib;      /* MiB/s; 0 = as set for the domain */
+    uint64_t postcopy_mib;       /* MiB/s once it is in post-copy; 0 = as set for the domain */
     uint64_t xbzrle_cache;       /* bytes; 0 = QEMU's default */
     uint32_t throttle_initial, throttle_increment; /* percent; 0 = QEMU's default */
     uint32_t connections;        /* of a parallel migration; 0 = QEMU's default */

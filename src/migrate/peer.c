@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "client_stubs.h"
+#include "migrate/postcopy.h"
 #include "migrate/preflight.h"
 #include "rpc/client.h"
 #include "rpc/transport.h"
@@ -15,6 +16,7 @@
 enum {
     CONNECT_MS = 30000,
     CALL_MS = 300000,   /* preparing a guest of preallocated memory takes long */
+    POSTCOPY_MS = 7 * 24 * 3600 * 1000, /* memory may come for long; keepalive tells of a dead peer */
     CANCEL_MS = 10000,  /* telling the destination that it is over, as a courtesy: it would find out itself */
     KEEPALIVE_S = 5, KEEPALIVE_COUNT = 5,
     ASK_OWNER_MS = 60000, ASK_AGAIN_MS = 500,
@@ -167,6 +169,11 @@ static enum owner ask_owner(const char *destination, const unsigned char uuid[UU
 static int settle(struct migration *migration, struct peer *peer, const char *destination, struct error *err)
 {
     struct migrate_blob nothing = {0};
+    if (migration->domain->postcopy) { /* QEMU goes on without us, and knows */
+        if (postcopy_settle(migration, DEADLINE_NONE) == 0)
+            return 0;
+        return error_wrap(err, "the post-copy migration did not end");
+    }
     enum owner owner = client_is_closed(peer->client) || err->code == ERR_OPERATION_TIMEOUT
                            ? ask_owner(destination, migration->domain->object.uuid)
                            : OWNER_HERE;
@@ -196,7 +203,7 @@ static int travel(struct migration *migration, struct peer *peer, const char *de
     uint32_t flags = options.flags & ~(uint32_t)(MIGRATE_ABORT_ON_ERROR | MIGRATE_AUTO_CONVERGE);
     options.flags = flags;
     if (!xml || remote_prepare(peer, &options, flags, xml, &cookie, &target, arena, err) < 0) {
-        migration_end(migration);
+        source_drop(migration);
         return -1;
     }
     peer->migration = migration;
@@ -212,6 +219,8 @@ static int travel(struct migration *migration, struct peer *peer, const char *de
         return -1;
     }
     peer->migration = NULL;
+    if (domain->postcopy)
+        client_set_timeout(peer->client, POSTCOPY_MS);
     if (remote_finish(peer, name, flags, false, &cookie, arena, err) < 0)
         return settle(migration, peer, destination, err);
     return source_complete(migration, options.flags, &cookie, err);
@@ -230,7 +239,8 @@ int migration_to_peer(struct domain *domain, const struct migrate_options *optio
                          "the daemon at '%s' does not know migration with parameters (libvirt before 1.1.0)",
                          destination);
     client_set_timeout(peer.client, CALL_MS);
-    if (preflight_gate_peer(peer.client, domain, options, err) < 0)
+    if (!(options->flags & MIGRATE_POSTCOPY_RESUME) &&
+        preflight_gate_peer(peer.client, domain, options, err) < 0)
         return -1;
     const struct migrate_caller nobody = {.name = caller->name};
     struct migration *migration = source_new(domain, options, &nobody, err);

@@ -64,6 +64,11 @@ int place_find(struct place *place, struct driver *driver, const struct migrate_
     return 0;
 }
 
+char *place_uri(const struct place *place, struct arena *arena)
+{
+    return arena_printf(arena, strchr(place->host, ':') ? "tcp:[%s]:%u" : "tcp:%s:%u", place->host, place->port);
+}
+
 /* QEMU tells at once whether it has the port: one that somebody else holds is left for the next. */
 uint16_t place_take_port(struct migration *migration, const char *listen, place_try *try, struct error *err)
 {

@@ -14,6 +14,9 @@ struct place {
 int place_find(struct place *place, struct driver *driver, const struct migrate_options *options, struct arena *arena,
                struct error *err);
 
+/* tcp:HOST:PORT, for the source. */
+char *place_uri(const struct place *place, struct arena *arena);
+
 /* Makes QEMU listen there; -1 when it does not get the port. Waits. */
 typedef int place_try(struct migration *migration, const char *listen, uint16_t port, struct error *err);
 /* Tries ports of the host's range until one can be had, which is then the caller's to release; 0 with err. Waits. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "migrate/copy.h"
+#include "migrate/postcopy.h"
 
 #include <string.h>
 
@@ -108,6 +109,8 @@ void migration_attached(struct domain *domain)
         recover_incoming(domain);
     else if (domain->outgoing == OUTGOING_PERFORMING)
         recover_performing(domain);
+    else if (domain->outgoing == OUTGOING_POSTCOPY)
+        postcopy_recover(domain);
     else if (domain->outgoing == OUTGOING_PERFORMED)
         recover_performed(domain);
 }

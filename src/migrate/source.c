@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "migrate/copy.h"
+#include "migrate/postcopy.h"
 
 #include <signal.h>
 #include <string.h>
@@ -63,10 +64,20 @@ static int choose_persistent(struct migration *migration, struct error *err)
     return 0;
 }
 
+void source_drop(struct migration *migration)
+{
+    if (migration->domain->postcopy)
+        postcopy_broken(migration);
+    else
+        migration_end(migration);
+}
+
 char *source_begin(struct migration *migration, struct migrate_blob *cookie_out, struct arena *arena, struct error *err)
 {
     enum { FORMAT = DOMAIN_XML_SECURE | DOMAIN_XML_MIGRATABLE };
     struct domain *domain = migration->domain;
+    if (migration->options.flags & MIGRATE_POSTCOPY_RESUME)
+        return postcopy_begin(migration, cookie_out, arena, err);
     const struct qemu_caps *caps = migration_caps(domain, err);
     if (!caps || preflight_gate_source(domain, &migration->options, err) < 0 || choose_persistent(migration, err) < 0)
         return NULL;
@@ -101,6 +112,8 @@ struct migration *source_new(struct domain *domain, const struct migrate_options
 {
     if (refuse_state(domain, err) < 0)
         return NULL;
+    if (options->flags & MIGRATE_POSTCOPY_RESUME)
+        return postcopy_take(domain, options, caller, err);
     if (domain->migration)
         return error_null(err, ERR_OPERATION_INVALID, "domain '%s' is already being migrated", domain_name(domain));
     struct migration *migration = migration_new(domain, JOB_MIGRATE_OUT, options, caller, err);
@@ -121,7 +134,7 @@ char *migration_begin(struct domain *domain, const struct migrate_options *optio
     if (xml && options->flags & MIGRATE_CHANGE_PROTECTION)
         migration_wait_next(migration, PHASE_BEGUN);
     else
-        migration_end(migration);
+        source_drop(migration);
     return xml;
 }
 
@@ -146,6 +159,27 @@ static int check_remote(const struct migration *migration, const struct migrate_
     return 0;
 }
 
+/* The same migration, by another connection. */
+static int transfer_rest(struct migration *migration, const char *uri, struct arena *arena, struct error *err)
+{
+    struct domain *domain = migration->domain;
+    const char *target = migration_connect(migration, uri, arena, err);
+    if (!target)
+        return -1;
+    domain->migration_status[0] = '\0';
+    uint64_t mib = migration->options.postcopy_mib ? migration->options.postcopy_mib : domain->migrate_postcopy_mib;
+    struct qmp_request requests[] = {
+        {.command = "migrate-set-parameters",
+         .arguments = json_pack("{s:I}", "max-postcopy-bandwidth", (json_int_t)(mib << 20))},
+        {.command = "migrate", .arguments = json_pack("{s:s, s:b}", "uri", target, "resume", 1)},
+    };
+    int rc = qmp_batch(domain->qmp, requests, COUNT(requests), monitor_deadline(), err);
+    qmp_requests_finish(requests, COUNT(requests));
+    if (rc < 0)
+        return -1;
+    return migration_follow(migration, err);
+}
+
 static int transfer(struct migration *migration, const char *uri, const struct migrate_cookie *remote,
                     struct arena *arena, struct error *err)
 {
@@ -155,6 +189,7 @@ static int transfer(struct migration *migration, const char *uri, const struct m
     set_outgoing(domain, OUTGOING_PERFORMING);
     domain->migration_status[0] = '\0';
     domain->migration_pass = 0;
+    domain->postcopy = false;
     if (!(migration->options.flags & MIGRATE_LIVE) && suspend(domain, err) < 0)
         return -1;
     if (migration->options.flags & MIGRATE_COPY_STORAGE && mirrors_start(migration, uri, remote, err) < 0)
@@ -162,6 +197,9 @@ static int transfer(struct migration *migration, const char *uri, const struct m
     const char *target = migration_connect(migration, uri, arena, err);
     if (!target ||
         qmp_execute(domain->qmp, "migrate", json_pack("{s:s}", "uri", target), monitor_deadline(), err) < 0)
+        return -1;
+    if (migration->postcopy_asked &&
+        qmp_execute(domain->qmp, "migrate-start-postcopy", NULL, monitor_deadline(), err) < 0)
         return -1;
     return migration_follow(migration, err);
 }
@@ -186,10 +224,17 @@ int source_perform(struct migration *migration, const char *uri, const struct mi
 {
     struct domain *domain = migration->domain;
     struct migrate_cookie remote;
-    migration->was_running = domain->state == DOMAIN_RUNNING;
+    bool resume = migration->options.flags & MIGRATE_POSTCOPY_RESUME;
+    if (!resume)
+        migration->was_running = domain->state == DOMAIN_RUNNING;
     if (migrate_cookie_read(&remote, cookie_in, arena, err) < 0 ||
-        transfer(migration, uri, &remote, arena, err) < 0)
+        (resume ? transfer_rest(migration, uri, arena, err) : transfer(migration, uri, &remote, arena, err)) < 0)
         return -1;
+    if (domain->postcopy && domain_active(domain)) {
+        postcopy_begun(domain);
+        *cookie_out = performed_cookie(migration, arena);
+        return 0;
+    }
     /* all is over there, but nobody was told: what was asked meanwhile still holds */
     if (migration->abort.code)
         return migration_aborted(migration, err);
@@ -208,13 +253,13 @@ int migration_perform(struct domain *domain, const struct migrate_options *optio
     if (options->flags & MIGRATE_PEER2PEER)
         return migration_to_peer(domain, options, destination, caller, err);
     struct migration *migration;
-    if (domain->migration) {
+    if (domain->migration && domain->migration->phase != PHASE_BROKEN) {
         migration = migration_take(domain, PHASE_BEGUN, PHASE_PERFORMING, caller, err);
     } else {
         struct migrate_blob ignored;
         migration = source_new(domain, options, caller, err);
         if (migration && !source_begin(migration, &ignored, arena, err)) {
-            migration_end(migration);
+            source_drop(migration);
             return -1;
         }
     }
@@ -305,6 +350,10 @@ void source_take_back(struct migration *migration)
 {
     struct domain *domain = migration->domain;
     struct error err = {0};
+    if (domain->postcopy) {
+        postcopy_settle(migration, deadline_ms(END_MS));
+        return;
+    }
     /* a monitor that closes is followed by the process's end, unless QEMU has lost its mind */
     deadline until = deadline_ms(END_MS);
     while (domain_active(domain) && qmp_is_closed(domain->qmp) && condition_wait(&domain->changed, until, NULL) == 0)
@@ -328,6 +377,10 @@ void source_take_back(struct migration *migration)
 void source_leave(struct migration *migration, const char *why)
 {
     struct domain *domain = migration->domain;
+    if (domain->postcopy) {
+        postcopy_settle(migration, DEADLINE_NONE);
+        return;
+    }
     log_error("domain '%s' was migrated away, but whether it runs on the destination is not known: %s. It stays paused "
               "here. Look there: if it runs there, destroy it here; if it does not, resume it here. Never let both run",
               domain_name(domain), why);
@@ -343,6 +396,8 @@ int source_complete(struct migration *migration, uint32_t flags, const struct mi
     struct migrate_cookie remote;
     struct error problem = {0};
     bool told = migrate_cookie_read(&remote, cookie_in, arena, &problem) == 0;
+    if (domain->postcopy)
+        postcopy_sent(domain);
     keep_info(migration, DOMAIN_JOB_COMPLETED, told ? &remote : NULL);
     /* its disks were flushed and let go of at the switch: there is nothing that an orderly end would save */
     if (domain->process)

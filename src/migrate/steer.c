@@ -17,7 +17,7 @@ void migration_job_info(struct domain *domain, bool completed, bool keep, struct
         return;
     }
     struct migration *migration = domain->migration;
-    if (migration && migration->phase == PHASE_PERFORMING && domain->outgoing)
+    if (migration && domain->outgoing && (migration->phase == PHASE_PERFORMING || domain->postcopy))
         migration_ask(migration, ASK_MS);
     migration = domain->migration; /* it may have ended while we waited */
     if (!migration)
@@ -31,6 +31,11 @@ int migration_abort(struct domain *domain, struct error *err)
     struct migration *migration = domain->migration;
     if (!migration)
         return error_set(err, ERR_OPERATION_INVALID, "no job is active on domain '%s'", domain_name(domain));
+    if (domain->postcopy)
+        return error_set(err, ERR_OPERATION_INVALID,
+                         "the migration of domain '%s' is in its post-copy phase and cannot be taken back; --postcopy "
+                         "pauses it",
+                         domain_name(domain));
     switch (migration->phase) {
     case PHASE_BEGUN:
     case PHASE_PERFORMING:
@@ -85,6 +90,15 @@ int migration_set_bandwidth(struct domain *domain, uint64_t mib_per_second, stru
         mirrors_limit(domain->migration, domain->migrate_bandwidth_mib << 20, err) < 0)
         return -1;
     return set_parameter(domain, "max-bandwidth", mib << 20, err);
+}
+
+int migration_set_postcopy_bandwidth(struct domain *domain, uint64_t mib_per_second, struct error *err)
+{
+    if (mib_per_second > MIGRATE_BANDWIDTH_UNLIMITED)
+        return error_set(err, ERR_INVALID_ARG, "a bandwidth of %llu MiB/s is not possible (at most %lld)",
+                         (unsigned long long)mib_per_second, (long long)MIGRATE_BANDWIDTH_UNLIMITED);
+    domain->migrate_postcopy_mib = mib_per_second == MIGRATE_BANDWIDTH_UNLIMITED ? 0 : mib_per_second;
+    return set_parameter(domain, "max-postcopy-bandwidth", domain->migrate_postcopy_mib << 20, err);
 }
 
 int migration_cache_get(struct domain *domain, uint64_t *bytes, struct error *err)

@@ -44,9 +44,11 @@ struct domain {
     struct migration *migration; /* of src/migrate; NULL = none */
     char migration_status[24];   /* QEMU's word in its last MIGRATION event; "" = none yet */
     uint64_t job_changes;        /* how often QEMU has told of a block job's or an export's new state */
+    bool postcopy;               /* QEMU has said that the guest's CPUs went before its memory */
     uint32_t migration_pass;     /* of its last MIGRATION_PASS event */
     uint32_t migrate_downtime_ms;    /* largest pause that migrations may make; 0 = the default */
     uint64_t migrate_bandwidth_mib;  /* MiB/s that migrations may use; 0 = all there is */
+    uint64_t migrate_postcopy_mib; /* the same in post-copy */
     struct console *consoles;    /* open console streams (console.c) */
     struct stats *stats;         /* what was last learned from QEMU (stats.h); NULL = nothing yet */
     struct agent *agent;         /* the connection to the guest agent (agent.c); NULL = none */

@@ -68,9 +68,11 @@ static void on_resume(struct domain *domain, json_t *data)
     int reason = take_reason(&domain->resume_reason,
                              domain->outgoing ? DOMAIN_RUNNING_MIGRATION_CANCELED : DOMAIN_RUNNING_UNPAUSED);
     bool migrated = reason == DOMAIN_RUNNING_MIGRATED || reason == DOMAIN_RUNNING_MIGRATION_CANCELED;
+    int detail = migrated                             ? DOMAIN_EVENT_RESUMED_MIGRATED
+                 : reason == DOMAIN_RUNNING_POSTCOPY ? DOMAIN_EVENT_RESUMED_POSTCOPY
+                                                      : DOMAIN_EVENT_RESUMED_UNPAUSED;
     /* of a boot, too: clients know RESUMED and then STARTED, which is domain_start()'s to send */
-    domain_set_state(domain, DOMAIN_RUNNING, reason, DOMAIN_EVENT_RESUMED,
-                     migrated ? DOMAIN_EVENT_RESUMED_MIGRATED : DOMAIN_EVENT_RESUMED_UNPAUSED);
+    domain_set_state(domain, DOMAIN_RUNNING, reason, DOMAIN_EVENT_RESUMED, detail);
 }
 
 /* Resets a guest that stands still after its end and lets it run. */
@@ -367,6 +369,7 @@ static void on_job_change(struct domain *domain, json_t *data)
 static void on_migration(struct domain *domain, json_t *data)
 {
     snprintf(domain->migration_status, sizeof domain->migration_status, "%s", text_of(data, "status"));
+    domain->postcopy |= string_equal(domain->migration_status, "postcopy-active");
     condition_wake(&domain->changed);
 }
 
