@@ -19,6 +19,7 @@ const struct command_group command_groups[] = {
 };
 
 static const struct command *const tables[] = {
+    agent_commands,   pin_commands,     tune_commands,
     builtin_commands, help_commands,    complete_commands, connection_commands, host_commands,    host_cpu_commands,
     host_memory_commands, list_commands, lifecycle_commands, define_commands,   xml_commands,     text_commands,
     info_commands,    device_commands,  stats_commands,    resource_commands,   display_commands, console_commands,
@@ -101,6 +102,14 @@ bool option_given(const struct invocation *in, const char *name)
 const char *option_text(const struct invocation *in, const char *name)
 {
     return in->values[option_row(in, name)];
+}
+
+char *invocation_rest(const struct invocation *in, size_t from)
+{
+    scoped_text struct text joined = {0};
+    for (size_t i = from; i < in->rest_count; i++)
+        text_printf(&joined, "%s%s", i > from ? " " : "", in->rest[i]);
+    return arena_strdup(in->arena, text_string(&joined));
 }
 
 int option_i64(const struct invocation *in, const char *name, int64_t min, int64_t max, int64_t *value,

@@ -91,6 +91,8 @@ struct invocation {
 bool option_given(const struct invocation *in, const char *name);
 /* The value, or NULL. */
 const char *option_text(const struct invocation *in, const char *name);
+/* The words of OPTION_REST from one on, joined by blanks. */
+char *invocation_rest(const struct invocation *in, size_t from);
 /* Return 1 and the value, 0 when it was not given (value untouched), -1 when it is no number or outside the range. */
 int option_i64(const struct invocation *in, const char *name, int64_t min, int64_t max, int64_t *value,
                struct error *err);
@@ -108,8 +110,8 @@ int command_failed(struct error *err, const char *format, ...) __attribute__((fo
 #define command_failed_null(...) (command_failed(__VA_ARGS__), NULL)
 
 /* The tables, one in each file of commands; each ends with name NULL. */
-extern const struct command builtin_commands[], help_commands[], complete_commands[], connection_commands[],
-    host_commands[], host_cpu_commands[], host_memory_commands[], list_commands[], lifecycle_commands[],
-    define_commands[], xml_commands[], text_commands[], info_commands[], device_commands[], stats_commands[],
-    resource_commands[], display_commands[], console_commands[], event_commands[], monitor_commands[], job_commands[],
-    migrate_commands[], relay_commands[];
+extern const struct command agent_commands[], pin_commands[], tune_commands[], builtin_commands[], help_commands[],
+    complete_commands[], connection_commands[], host_commands[], host_cpu_commands[], host_memory_commands[],
+    list_commands[], lifecycle_commands[], define_commands[], xml_commands[], text_commands[], info_commands[],
+    device_commands[], stats_commands[], resource_commands[], display_commands[], console_commands[], event_commands[],
+    monitor_commands[], job_commands[], migrate_commands[], relay_commands[];

@@ -115,6 +115,21 @@ int domain_affect(const struct invocation *in, unsigned *flags, struct error *er
     return 0;
 }
 
+bool domain_affect_given(const struct invocation *in)
+{
+    return option_given(in, "config") || option_given(in, "live") || option_given(in, "current");
+}
+
+int host_cpu_count(struct invocation *in, uint32_t *count, struct error *err)
+{
+    struct node_get_info_ret node;
+    if (remote_node_get_info(shell_client(in), in->arena, &node, err) < 0)
+        return command_failed(err, "cannot read what the host is");
+    int64_t cpus = (int64_t)node.nodes * node.sockets * node.cores * node.threads;
+    *count = cpus > 0 && cpus < 65536 ? (uint32_t)cpus : 1;
+    return 0;
+}
+
 const char *domain_xml(struct invocation *in, const struct wire_domain *dom, unsigned flags, struct error *err)
 {
     struct domain_get_xml_desc_args args = {.dom = *dom, .flags = flags};

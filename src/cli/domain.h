@@ -29,6 +29,13 @@ int domain_affect(const struct invocation *in, unsigned *flags, struct error *er
     {"live", OPTION_BOOL, 0, "for the running domain"},          \
     {"current", OPTION_BOOL, 0, "for the state that it is in"}
 
+/* Whether any of them was given; commands that have an older call make that when none was: it
+ * is for the running domain (the definition, for the maximum of memory) and refuses to do anything else. */
+bool domain_affect_given(const struct invocation *in);
+
+/* Waits. How many processors the host has, on-line or not. */
+int host_cpu_count(struct invocation *in, uint32_t *count, struct error *err);
+
 /* Waits. The domain's XML with these flags; NULL on failure. */
 const char *domain_xml(struct invocation *in, const struct wire_domain *dom, unsigned flags, struct error *err);
 /* Waits. The same, parsed; the second finds the domain of --domain first. */

@@ -70,6 +70,21 @@ static int run_domrename(struct invocation *in, struct error *err)
     return 0;
 }
 
+static int run_set_lifecycle_action(struct invocation *in, struct error *err)
+{
+    static const char *const types[] = {"poweroff", "reboot", "crash", NULL}; /* by DOMAIN_LIFECYCLE_* */
+    static const char *const actions[] = {"destroy", "restart", "rename-restart", "preserve", "coredump-destroy",
+                                          "coredump-restart", NULL}; /* by DOMAIN_LIFECYCLE_ACTION_* */
+    int type = word_index("lifecycle type", option_text(in, "type"), types, err);
+    int action = type < 0 ? -1 : word_index("lifecycle action", option_text(in, "action"), actions, err);
+    struct domain_set_lifecycle_action_args args = {.type = (uint32_t)type, .action = (uint32_t)action};
+    if (action < 0 || domain_affect(in, &args.flags, err) < 0 || domain_get(in, &args.dom, err) < 0)
+        return -1;
+    if (remote_domain_set_lifecycle_action(shell_client(in), &args, err) < 0)
+        return command_failed(err, "cannot change what follows a %s of domain '%s'", types[type], args.dom.name);
+    return 0;
+}
+
 /* Edits until the daemon takes the text or the person gives up. */
 static int run_edit(struct invocation *in, struct error *err)
 {
@@ -142,6 +157,15 @@ static const struct command_option rename_options[] = {
     {0},
 };
 
+static const struct command_option lifecycle_options[] = {
+    DOMAIN_OPTION,
+    {"type", OPTION_STRING, OPTION_REQUIRED, "what happens: poweroff, reboot or crash"},
+    {"action", OPTION_STRING, OPTION_REQUIRED, "what follows: destroy, restart, rename-restart, preserve, "
+     "coredump-destroy or coredump-restart"},
+    DOMAIN_AFFECT_OPTIONS,
+    {0},
+};
+
 static const struct command_option edit_options[] = {
     DOMAIN_OPTION,
     {"skip-validate", OPTION_BOOL, 0, "take XML that the schema does not know"},
@@ -155,6 +179,8 @@ const struct command define_commands[] = {
     {"domrename", "domain", "rename a domain that does not run", NULL, rename_options, run_domrename},
     {"edit", "domain", "change the definition of a domain in an editor", "Uses $VISUAL, $EDITOR or vi.", edit_options,
      run_edit},
+    {"set-lifecycle-action", "domain", "set what follows when a domain powers off, reboots or crashes", NULL,
+     lifecycle_options, run_set_lifecycle_action},
     {"undefine", "domain", "remove the definition of a domain", "A running domain goes on until it stops.",
      undefine_options, run_undefine},
     {0},

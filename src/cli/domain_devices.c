@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -203,22 +204,32 @@ static int run_domblkstat(struct invocation *in, struct error *err)
     return 0;
 }
 
+static char *lower_case(struct arena *arena, const char *word)
+{
+    char *lower = arena_strdup(arena, word);
+    for (char *c = lower; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    return lower;
+}
+
+static bool is_mac(const char *word)
+{
+    return strlen(word) == 17 && strspn(word, "0123456789abcdefABCDEF:") == 17;
+}
+
 /* A device by its name on the host as it is; by MAC through the XML. */
 static const char *interface_name(struct invocation *in, const struct wire_domain *dom, const char *word,
                                   struct error *err)
 {
-    if (strlen(word) != 17 || strspn(word, "0123456789abcdefABCDEF:") != 17)
+    if (!is_mac(word))
         return word;
     scoped_document struct document *document = domain_document(in, dom, 0, err);
     if (!document)
         return NULL;
-    char *lower = arena_strdup(in->arena, word);
-    for (char *c = lower; *c; c++)
-        *c = *c >= 'A' && *c <= 'F' ? *c + 32 : *c;
     const char *name = document_string(in->arena, document, NULL,
                                        arena_printf(in->arena,
                                                     "/domain/devices/interface[mac/@address='%s']/target/@dev",
-                                                    lower));
+                                                    lower_case(in->arena, word)));
     if (!name)
         error_set(err, ERR_INVALID_ARG, "domain '%s' has no interface with the MAC address %s that has a device on the "
                   "host; see domiflist", dom->name, word);
@@ -252,6 +263,105 @@ static int run_domifstat(struct invocation *in, struct error *err)
     record_print(record, in, 0);
     return 0;
 }
+
+static int run_domblkerror(struct invocation *in, struct error *err)
+{
+    static const char *const words[] = {[DOMAIN_DISK_ERROR_NONE] = "no error",
+                                        [DOMAIN_DISK_ERROR_UNSPEC] = "unspecified error",
+                                        [DOMAIN_DISK_ERROR_NO_SPACE] = "no space"};
+    struct domain_get_disk_errors_args args = {0};
+    struct domain_get_disk_errors_ret ret;
+    if (domain_get(in, &args.dom, err) < 0)
+        return -1;
+    int result = remote_domain_get_disk_errors(shell_client(in), &args, in->arena, &ret, err);
+    args.maxerrors = result == 0 ? (uint32_t)ret.nerrors : 0;
+    if (args.maxerrors)
+        result = remote_domain_get_disk_errors(shell_client(in), &args, in->arena, &ret, err);
+    if (result < 0)
+        return command_failed(err, "cannot read the disk errors of domain '%s'", args.dom.name);
+    scoped_listing struct listing listing;
+    listing_init(&listing, in);
+    for (uint32_t i = 0; i < ret.errors_count; i++) {
+        int error = ret.errors[i].error;
+        const char *word = error >= 0 && error < (int)COUNT(words) ? words[error] : "unknown error";
+        struct record *record = record_new(in->arena);
+        record_line(record, "disk", json_string(ret.errors[i].disk), "%s: %s", ret.errors[i].disk, word);
+        record_text(record, "error", NULL, word);
+        listing_add(&listing, record, 0);
+    }
+    if (!ret.errors_count && !output_is_json(in))
+        puts("No errors found");
+    listing_end(&listing);
+    return 0;
+}
+
+static int run_domif_getlink(struct invocation *in, struct error *err)
+{
+    struct wire_domain dom;
+    const char *word = option_text(in, "interface");
+    bool mac = is_mac(word);
+    if (strpbrk(word, "'\""))
+        return error_set(err, ERR_INVALID_ARG, "'%s' is no interface", word);
+    scoped_document struct document *document =
+        domain_get_document(in, &dom, option_given(in, "config") ? DOMAIN_XML_INACTIVE : 0, err);
+    if (!document)
+        return -1;
+    const char *path = arena_printf(in->arena, mac ? "/domain/devices/interface[mac/@address='%s']"
+                                                   : "/domain/devices/interface[target/@dev='%s']",
+                                    mac ? lower_case(in->arena, word) : word);
+    if (!document_string(in->arena, document, NULL, path))
+        return error_set(err, ERR_INVALID_ARG, "domain '%s' has no interface '%s'; see domiflist", dom.name, word);
+    const char *state = document_string(in->arena, document, NULL, arena_printf(in->arena, "%s/link/@state", path));
+    struct record *record = record_new(in->arena);
+    record_text(record, "interface", NULL, word);
+    record_line(record, "state", json_string(state ? state : "up"), "%s %s", word, state ? state : "up");
+    record_print(record, in, 0);
+    return 0;
+}
+
+static int run_blockresize(struct invocation *in, struct error *err)
+{
+    struct domain_block_resize_args args = {.disk = option_text(in, "path"), .flags = DOMAIN_BLOCK_RESIZE_BYTES};
+    if (option_size(in, "size", 1024, &args.size, err) < 0 || domain_get(in, &args.dom, err) < 0)
+        return -1;
+    if (remote_domain_block_resize(shell_client(in), &args, err) < 0)
+        return command_failed(err, "cannot resize '%s' of domain '%s'", args.disk, args.dom.name);
+    output_note(in, "Block device '%s' is resized", args.disk);
+    return 0;
+}
+
+static int run_domblkthreshold(struct invocation *in, struct error *err)
+{
+    struct domain_set_block_threshold_args args = {.dev = option_text(in, "dev")};
+    if (option_size(in, "threshold", 1, &args.threshold, err) < 0 || domain_get(in, &args.dom, err) < 0)
+        return -1;
+    if (remote_domain_set_block_threshold(shell_client(in), &args, err) < 0)
+        return command_failed(err, "cannot watch how full '%s' of domain '%s' is", args.dev, args.dom.name);
+    return 0;
+}
+
+static const struct command_option domblkerror_options[] = {DOMAIN_ACTIVE_OPTION, {0}};
+
+static const struct command_option getlink_options[] = {
+    DOMAIN_OPTION,
+    {"interface", OPTION_STRING, OPTION_REQUIRED, "device on the host, or MAC address"},
+    {"config", OPTION_BOOL, 0, "of the definition"},
+    {0},
+};
+
+static const struct command_option blockresize_options[] = {
+    DOMAIN_ACTIVE_OPTION,
+    {"path", OPTION_STRING, OPTION_REQUIRED, "target or source of the disk"},
+    {"size", OPTION_NUMBER, OPTION_REQUIRED, "new size, in KiB or with a unit"},
+    {0},
+};
+
+static const struct command_option threshold_options[] = {
+    DOMAIN_ACTIVE_OPTION,
+    {"dev", OPTION_STRING, OPTION_REQUIRED, "target of the disk"},
+    {"threshold", OPTION_NUMBER, OPTION_REQUIRED, "bytes written, or with a unit, at which an event comes"},
+    {0},
+};
 
 static const struct command_option domblklist_options[] = {
     DOMAIN_OPTION,
@@ -288,9 +398,15 @@ static const struct command_option domifstat_options[] = {
 };
 
 const struct command device_commands[] = {
+    {"blockresize", "domain", "change the size of a running domain's disk", NULL, blockresize_options, run_blockresize},
+    {"domblkerror", "monitor", "errors of a domain's disks", NULL, domblkerror_options, run_domblkerror},
     {"domblkinfo", "monitor", "sizes of a domain's disks", NULL, domblkinfo_options, run_domblkinfo},
     {"domblklist", "monitor", "disks of a domain", NULL, domblklist_options, run_domblklist},
     {"domblkstat", "monitor", "statistics of a domain's disks", NULL, domblkstat_options, run_domblkstat},
+    {"domblkthreshold", "domain", "ask for an event when a disk is written this far", NULL, threshold_options,
+     run_domblkthreshold},
+    {"domif-getlink", "monitor", "whether the link of a network interface is up", NULL, getlink_options,
+     run_domif_getlink},
     {"domiflist", "monitor", "network interfaces of a domain", NULL, domiflist_options, run_domiflist},
     {"domifstat", "monitor", "statistics of a network interface", NULL, domifstat_options, run_domifstat},
     {0},

@@ -15,13 +15,6 @@ static int size_kib(struct invocation *in, uint64_t *kib, struct error *err)
     return 0;
 }
 
-/* Without --config, --live and --current the older calls are made: they are for the running domain (the definition, for
- * the maximum of memory) and refuse to do anything else. */
-static bool affect_given(const struct invocation *in)
-{
-    return option_given(in, "config") || option_given(in, "live") || option_given(in, "current");
-}
-
 static int run_setmem(struct invocation *in, struct error *err)
 {
     struct domain_set_memory_flags_args args;
@@ -29,7 +22,7 @@ static int run_setmem(struct invocation *in, struct error *err)
         domain_get(in, &args.dom, err) < 0)
         return -1;
     struct domain_set_memory_args old = {.dom = args.dom, .memory = args.memory};
-    int result = affect_given(in) ? remote_domain_set_memory_flags(shell_client(in), &args, err)
+    int result = domain_affect_given(in) ? remote_domain_set_memory_flags(shell_client(in), &args, err)
                                   : remote_domain_set_memory(shell_client(in), &old, err);
     if (result < 0)
         return command_failed(err, "cannot change the memory of domain '%s'", args.dom.name);
@@ -44,7 +37,7 @@ static int run_setmaxmem(struct invocation *in, struct error *err)
         return -1;
     args.flags |= DOMAIN_MEM_MAXIMUM;
     struct domain_set_max_memory_args old = {.dom = args.dom, .memory = args.memory};
-    int result = affect_given(in) ? remote_domain_set_memory_flags(shell_client(in), &args, err)
+    int result = domain_affect_given(in) ? remote_domain_set_memory_flags(shell_client(in), &args, err)
                                   : remote_domain_set_max_memory(shell_client(in), &old, err);
     if (result < 0)
         return command_failed(err, "cannot change the largest memory of domain '%s'", args.dom.name);
@@ -70,7 +63,7 @@ static int run_setvcpus(struct invocation *in, struct error *err)
     if (domain_get(in, &args.dom, err) < 0)
         return -1;
     struct domain_set_vcpus_args old = {.dom = args.dom, .nvcpus = args.nvcpus};
-    int result = affect_given(in) || args.flags ? remote_domain_set_vcpus_flags(shell_client(in), &args, err)
+    int result = domain_affect_given(in) || args.flags ? remote_domain_set_vcpus_flags(shell_client(in), &args, err)
                                                 : remote_domain_set_vcpus(shell_client(in), &old, err);
     if (result < 0)
         return command_failed(err, "cannot change the number of virtual processors of domain '%s'", args.dom.name);
@@ -142,12 +135,11 @@ static int read_vcpus(struct invocation *in, const struct wire_domain *dom, stru
 {
     struct domain_get_info_args info_args = {.dom = *dom};
     struct domain_get_info_ret info;
-    struct node_get_info_ret node;
+    uint32_t host_cpus;
     if (remote_domain_get_info(shell_client(in), &info_args, in->arena, &info, err) < 0 ||
-        remote_node_get_info(shell_client(in), in->arena, &node, err) < 0)
+        host_cpu_count(in, &host_cpus, err) < 0)
         return -1;
-    int64_t host = (int64_t)node.nodes * node.sockets * node.cores * node.threads;
-    list->host_cpus = host > 0 && host < 65536 ? (int)host : 1;
+    list->host_cpus = (int)host_cpus;
     list->map_length = (list->host_cpus + 7) / 8;
     struct domain_get_vcpus_args args = {.dom = *dom, .maxinfo = info.nr_virt_cpu, .maplen = list->map_length};
     struct domain_get_vcpus_ret ret;

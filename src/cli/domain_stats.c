@@ -126,6 +126,94 @@ static int run_dommemstat(struct invocation *in, struct error *err)
     return 0;
 }
 
+/* The values of one processor, or of all together, as lines under a heading. */
+static void add_cpu_stats(struct invocation *in, struct listing *listing, int cpu,
+                          const struct wire_typed_param *params, uint32_t count)
+{
+    struct record *record = record_new(in->arena);
+    record_line(record, "cpu", cpu < 0 ? json_null() : json_integer(cpu), "%s",
+                cpu < 0 ? "Total:" : arena_printf(in->arena, "CPU%d:", cpu));
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t ns = params[i].value.type == TYPED_PARAM_ULLONG ? params[i].value.ul : 0;
+        record_line(record, arena_printf(in->arena, "%s_ns", params[i].field), value_json(&params[i]),
+                    "\t%-12s %9llu.%09llu seconds", params[i].field, (unsigned long long)(ns / 1000000000),
+                    (unsigned long long)(ns % 1000000000));
+    }
+    listing_add(listing, record, 0);
+}
+
+static int read_cpu_stats(struct invocation *in, struct domain_get_cpu_stats_args *args, int first, uint32_t count,
+                          struct domain_get_cpu_stats_ret *ret, struct error *err)
+{
+    args->start_cpu = first;
+    args->ncpus = count;
+    args->nparams = 0; /* asks how many there are */
+    int result = remote_domain_get_cpu_stats(shell_client(in), args, in->arena, ret, err);
+    args->nparams = result == 0 ? (uint32_t)ret->nparams : 0;
+    if (count && args->nparams)
+        result = remote_domain_get_cpu_stats(shell_client(in), args, in->arena, ret, err);
+    return result == 0 ? 0 : command_failed(err, "cannot read the processor time of domain '%s'", args->dom.name);
+}
+
+static int run_cpu_stats(struct invocation *in, struct error *err)
+{
+    struct domain_get_cpu_stats_args args = {0};
+    struct domain_get_cpu_stats_ret ret;
+    int32_t first = 0, wanted = INT32_MAX;
+    bool chosen = option_given(in, "start") || option_given(in, "count");
+    if (option_i32(in, "start", 0, &first, err) < 0 || option_i32(in, "count", 0, &wanted, err) < 0 ||
+        domain_get(in, &args.dom, err) < 0 || read_cpu_stats(in, &args, 0, 0, &ret, err) < 0)
+        return -1;
+    int cpus = ret.nparams; /* without a number of processors the answer is how many there are */
+    if (first >= cpus)
+        return error_set(err, ERR_INVALID_ARG, "--start takes a processor from 0 to %d, not %d", cpus - 1, first);
+    scoped_listing struct listing listing;
+    listing_init(&listing, in);
+    bool each = chosen || !option_given(in, "total");
+    for (int cpu = first; each && cpu < cpus && cpu - first < wanted; cpu++) {
+        if (read_cpu_stats(in, &args, cpu, 1, &ret, err) < 0)
+            return -1;
+        add_cpu_stats(in, &listing, cpu, ret.params, ret.params_count);
+    }
+    if (option_given(in, "total") || !chosen) {
+        if (read_cpu_stats(in, &args, -1, 1, &ret, err) < 0)
+            return -1;
+        add_cpu_stats(in, &listing, -1, ret.params, ret.params_count);
+    }
+    listing_end(&listing);
+    return 0;
+}
+
+static int run_dirtyrate_calc(struct invocation *in, struct error *err)
+{
+    static const char *const modes[] = {"page-sampling", "dirty-bitmap", "dirty-ring", NULL}; /* 0, 1, 2 as flags */
+    struct domain_start_dirty_rate_calc_args args = {.seconds = 1};
+    const char *word = option_text(in, "mode");
+    int mode = word ? word_index("mode", word, modes, err) : 0;
+    if (mode < 0 || option_i32(in, "seconds", 1, &args.seconds, err) < 0 || domain_get(in, &args.dom, err) < 0)
+        return -1;
+    args.flags = (unsigned)mode;
+    if (remote_domain_start_dirty_rate_calc(shell_client(in), &args, err) < 0)
+        return command_failed(err, "cannot measure how fast domain '%s' dirties its memory", args.dom.name);
+    output_note(in, "Start to calculate domain's memory dirty rate successfully.\n");
+    return 0;
+}
+
+static const struct command_option dirtyrate_options[] = {
+    DOMAIN_ACTIVE_OPTION,
+    {"seconds", OPTION_NUMBER, 0, "how long to measure, 1 to 60"},
+    {"mode", OPTION_STRING, OPTION_NAMED, "how: page-sampling, dirty-bitmap or dirty-ring"},
+    {0},
+};
+
+static const struct command_option cpu_stats_options[] = {
+    DOMAIN_ACTIVE_OPTION,
+    {"total", OPTION_BOOL, 0, "all processors together"},
+    {"start", OPTION_NUMBER, 0, "from this processor on"},
+    {"count", OPTION_NUMBER, 0, "at most so many"},
+    {0},
+};
+
 static const struct command_option domstats_options[] = {
     {"state", OPTION_BOOL, 0, "state and its reason"},
     {"cpu-total", OPTION_BOOL, 0, "time on the host's processors"},
@@ -162,6 +250,10 @@ static const struct command_option dommemstat_options[] = {
 };
 
 const struct command stats_commands[] = {
+    {"cpu-stats", "domain", "time that the host's processors spent for a domain", NULL, cpu_stats_options,
+     run_cpu_stats},
+    {"domdirtyrate-calc", "domain", "measure how fast a domain dirties its memory", "The result is in 'domstats "
+     "--dirtyrate'.", dirtyrate_options, run_dirtyrate_calc},
     {"dommemstat", "monitor", "memory statistics of a domain", NULL, dommemstat_options, run_dommemstat},
     {"domstats", "monitor", "statistics of many domains at once", "Without group options: every group the daemon "
      "knows.",

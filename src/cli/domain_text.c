@@ -21,14 +21,6 @@ static int write_metadata(struct invocation *in, const struct wire_domain *dom, 
     return remote_domain_set_metadata(shell_client(in), &args, err);
 }
 
-static char *join_rest(const struct invocation *in)
-{
-    scoped_text struct text joined = {0};
-    for (size_t i = 0; i < in->rest_count; i++)
-        text_printf(&joined, "%s%s", i ? " " : "", in->rest[i]);
-    return arena_strdup(in->arena, text_string(&joined));
-}
-
 static char *without_line_end(struct arena *arena, const char *text)
 {
     size_t length = strlen(text);
@@ -46,7 +38,7 @@ static int run_desc(struct invocation *in, struct error *err)
     int type = title ? DOMAIN_METADATA_TITLE : DOMAIN_METADATA_DESCRIPTION;
     if (domain_affect(in, &flags, err) < 0 || domain_get(in, &dom, err) < 0)
         return -1;
-    const char *wanted = in->rest_count ? join_rest(in) : NULL;
+    const char *wanted = in->rest_count ? invocation_rest(in, 0) : NULL;
     if (!wanted || option_given(in, "edit")) {
         const char *now = wanted ? wanted : read_metadata(in, &dom, type, NULL, flags, err);
         if (!now && err->code != ERR_NO_DOMAIN_METADATA)

@@ -58,6 +58,34 @@ static int run_dumpxml(struct invocation *in, struct error *err)
     return 0;
 }
 
+static int run_domxml_to_native(struct invocation *in, struct error *err)
+{
+    struct connect_domain_xml_to_native_args args = {.native_format = option_text(in, "format")};
+    struct connect_domain_xml_to_native_ret ret;
+    struct wire_domain dom;
+    if (option_exclusive(in, err, "domain", "xml", NULL) < 0)
+        return -1;
+    if (option_given(in, "xml"))
+        args.domain_xml = xml_file_read(in, option_text(in, "xml"), err);
+    else if (!option_given(in, "domain"))
+        return error_set(err, ERR_INVALID_ARG, "domxml-to-native needs a file with XML, or --domain");
+    else if (domain_get(in, &dom, err) == 0)
+        args.domain_xml = domain_xml(in, &dom, DOMAIN_XML_SECURE | DOMAIN_XML_INACTIVE, err);
+    if (!args.domain_xml)
+        return -1;
+    if (remote_connect_domain_xml_to_native(shell_client(in), &args, in->arena, &ret, err) < 0)
+        return command_failed(err, "cannot write the domain as '%s'", args.native_format);
+    output_document(in, "native", ret.native_config);
+    return 0;
+}
+
+static const struct command_option native_options[] = {
+    {"format", OPTION_STRING, OPTION_REQUIRED, "what to make of it: qemu-argv"},
+    {"domain", OPTION_STRING, OPTION_NAMED, DOMAIN_HELP, complete_domains},
+    {"xml", OPTION_STRING, 0, "file with the domain's XML"},
+    {0},
+};
+
 static const struct command_option dumpxml_options[] = {
     DOMAIN_OPTION,
     {"inactive", OPTION_BOOL, 0, "the definition, also of a running domain"},
@@ -70,6 +98,8 @@ static const struct command_option dumpxml_options[] = {
 };
 
 const struct command xml_commands[] = {
+    {"domxml-to-native", "domain", "what the hypervisor would be started with", NULL, native_options,
+     run_domxml_to_native},
     {"dumpxml", "domain", "print the XML of a domain", NULL, dumpxml_options, run_dumpxml},
     {0},
 };

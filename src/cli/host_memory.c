@@ -219,6 +219,42 @@ static int run_node_memory_tune(struct invocation *in, struct error *err)
     return 0;
 }
 
+static int run_allocpages(struct invocation *in, struct error *err)
+{
+    uint32_t size;
+    uint64_t bytes = 0, count = 0;
+    unsigned flags = option_given(in, "add") ? NODE_ALLOC_PAGES_ADD : NODE_ALLOC_PAGES_SET;
+    struct node_alloc_pages_args args = {.page_sizes = &size, .page_sizes_count = 1, .page_counts = &count,
+                                         .page_counts_count = 1, .start_cell = -1, .cell_count = 1, .flags = flags};
+    struct node_alloc_pages_ret ret;
+    if (option_exclusive(in, err, "all", "cellno", NULL) < 0 || option_size(in, "pagesize", 1024, &bytes, err) < 0 ||
+        option_u64(in, "pagecount", UINT64_MAX, &count, err) < 0 ||
+        option_i32(in, "cellno", 0, &args.start_cell, err) < 0)
+        return -1;
+    size = (uint32_t)(bytes >> 10);
+    if (option_given(in, "all")) {
+        scoped_document struct document *document = NULL;
+        size_t cells;
+        if (read_topology(in, &document, err) < 0)
+            return -1;
+        document_strings(in->arena, document, "/capabilities/host/topology/cells/cell/@id", &cells);
+        args.start_cell = 0;
+        args.cell_count = (uint32_t)cells;
+    }
+    if (remote_node_alloc_pages(shell_client(in), &args, in->arena, &ret, err) < 0)
+        return command_failed(err, "cannot change the pool of pages of %u KiB", size);
+    return 0;
+}
+
+static const struct command_option allocpages_options[] = {
+    {"pagesize", OPTION_NUMBER, OPTION_REQUIRED, "size of the pages, in KiB or with a unit"},
+    {"pagecount", OPTION_NUMBER, OPTION_REQUIRED, "how many pages"},
+    {"cellno", OPTION_NUMBER, 0, "number of the NUMA cell"},
+    {"add", OPTION_BOOL, 0, "that many more, instead of that many"},
+    {"all", OPTION_BOOL, 0, "on every cell"},
+    {0},
+};
+
 static const struct command_option nodememstats_options[] = {
     {"cell", OPTION_NUMBER, 0, "this NUMA cell only"},
     {0},
@@ -245,6 +281,7 @@ static const struct command_option tune_options[] = {
 };
 
 const struct command host_memory_commands[] = {
+    {"allocpages", "host", "change how many huge pages the host has", NULL, allocpages_options, run_allocpages},
     {"freecell", "host", "free memory, by NUMA cell", NULL, freecell_options, run_freecell},
     {"freepages", "host", "free pages, by NUMA cell and size", NULL, freepages_options, run_freepages},
     {"node-memory-tune", "host", "parameters of page sharing (KSM)", "Without options shows them.", tune_options,

@@ -5,24 +5,16 @@
 #include "cli/domain.h"
 #include "cli/event.h"
 
-static char *join_rest(const struct invocation *in, size_t from)
-{
-    scoped_text struct text joined = {0};
-    for (size_t i = from; i < in->rest_count; i++)
-        text_printf(&joined, "%s%s", i > from ? " " : "", in->rest[i]);
-    return arena_strdup(in->arena, text_string(&joined));
-}
-
 /* A QMP command: an object as it is; else the first word is its name and the rest its arguments, with or without the
  * braces around them. */
 static const char *qmp_command(struct invocation *in, struct error *err)
 {
     const char *first = in->rest[0] + strspn(in->rest[0], " \t\n");
     if (*first == '{')
-        return join_rest(in, 0);
+        return invocation_rest(in, 0);
     json_t *command = json_pack("{s:s}", "execute", in->rest[0]);
     if (in->rest_count > 1) {
-        const char *text = join_rest(in, 1);
+        const char *text = invocation_rest(in, 1);
         json_error_t fault;
         if (*text != '{')
             text = arena_printf(in->arena, "{%s}", text);
@@ -72,7 +64,7 @@ static int run_monitor_command(struct invocation *in, struct error *err)
             return error_set(err, ERR_INVALID_ARG, "--hmp answers with text: --pretty and --return-value make no "
                              "sense");
     }
-    args.cmd = option_given(in, "hmp") ? join_rest(in, 0) : qmp_command(in, err);
+    args.cmd = option_given(in, "hmp") ? invocation_rest(in, 0) : qmp_command(in, err);
     if (!args.cmd || domain_get(in, &args.dom, err) < 0)
         return -1;
     if (remote_qemu_domain_monitor_command(shell_client(in), &args, in->arena, &ret, err) < 0)

@@ -40,3 +40,18 @@ json_t *values_json(const struct wire_typed_param *params, uint32_t count)
         json_object_set_new(object, params[i].field, value_json(&params[i]));
     return object;
 }
+
+void values_record(const struct invocation *in, struct record *record, const struct wire_typed_param *params,
+                   uint32_t count, int width)
+{
+    for (uint32_t i = 0; i < count; i++)
+        record_line(record, params[i].field, value_json(&params[i]), "%-*s: %s", width, params[i].field,
+                    value_text(in->arena, &params[i]));
+}
+
+void values_print(const struct invocation *in, const struct wire_typed_param *params, uint32_t count, int width)
+{
+    struct record *record = record_new(in->arena);
+    values_record(in, record, params, count, width);
+    record_print(record, in, 0);
+}
