@@ -7,6 +7,7 @@ import libvirt_qemu
 import pytest
 
 from helpers import agent_guest
+from helpers.cli import godwit
 from helpers.guest import domain_xml
 from helpers.tools import virsh, wait_until
 
@@ -64,6 +65,25 @@ def test_commands(agent):
     assert agent.fsFreeze() == 0 and agent.fsThaw() == 0
     agent.agentSetResponseTimeout(7)
     assert agent.hostname(libvirt.VIR_DOMAIN_GET_HOSTNAME_AGENT) == "agent-guest"
+
+
+GODWIT_TOO = ["domfsinfo talks", "domhostname talks --source agent", "domifaddr talks --source agent",
+              "domifaddr talks --source agent --full", "domifaddr talks eth0 --source agent", "guestinfo talks --hostname",
+              "guestinfo talks --os --timezone", "guestinfo talks --interface", "guestvcpus talks", "domfsfreeze talks",
+              "domfsthaw talks", "domfstrim talks", "domfstrim talks --mountpoint /nope", "get-user-sshkeys talks nobody",
+              "qemu-agent-command talks '{\"execute\":\"guest-ping\"}'", "set-user-password talks root x",
+              "qemu-agent-command talks --timeout 5 '{\"execute\":\"guest-get-timezone\"}'", "vcpucount talks --guest",
+              "qemu-agent-command talks '{\"execute\":\"nope\"}'", "dompmsuspend talks nope", "guest-agent-timeout talks --timeout 9"]
+
+
+def test_godwit_prints_what_virsh_prints(module_host, agent):
+    for line in GODWIT_TOO:
+        theirs, ours = virsh(module_host, line, ok=None), godwit(line, uri=module_host.uri, ok=None)
+        assert (theirs.status, theirs.text.split()) == (ours.status, ours.out.split()), f"{line}:\n{theirs}\n{ours}"
+    addresses = godwit("domifaddr talks --source agent --output json", uri=module_host.uri).json
+    assert {"name": "lo", "address": "127.0.0.1", "prefix": 8} .items() <= addresses[0].items()
+    assert godwit("guestinfo talks --hostname --output json", uri=module_host.uri).json == {"hostname": "agent-guest"}
+    assert godwit("domfsinfo talks --output json", uri=module_host.uri).json == []
 
 
 def test_agent_after_a_restart(module_host, agent):
