@@ -45,7 +45,8 @@ char *file_read(struct arena *arena, const char *path, size_t max, size_t *lengt
 /* A change of the disk, done on a worker thread. It touches nothing but this struct. */
 struct disk_change {
     const char *path, *temporary, *directory;
-    const void *data; /* NULL = remove the file */
+    const char *second; /* link the file to this name */
+    const void *data;   /* NULL = remove the file */
     size_t length;
     mode_t mode;
     bool durable;
@@ -88,10 +89,22 @@ static int replace_file(const struct disk_change *change, struct error *err)
     return change->durable ? sync_directory(change->directory, err) : 0;
 }
 
+static int link_file(const struct disk_change *change, struct error *err)
+{
+    struct stat first, second;
+    bool same = stat(change->path, &first) == 0 && stat(change->second, &second) == 0 &&
+                first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+    if (!same && link(change->path, change->second) < 0)
+        return error_system(err, errno, "cannot give '%s' the name '%s'", change->path, change->second);
+    return sync_directory(change->directory, err);
+}
+
 static void disk_change_run(void *argument)
 {
     struct disk_change *change = argument;
-    if (change->data) {
+    if (change->second) {
+        link_file(change, &change->error);
+    } else if (change->data) {
         replace_file(change, &change->error);
     } else if (unlink(change->path) == 0) {
         sync_directory(change->directory, &change->error);
@@ -107,44 +120,43 @@ static const char *temporary_name(struct arena *arena, const char *path)
     return arena_printf(arena, "%s.%d-%u.new", path, (int)getpid(), counter++);
 }
 
-static int disk_change_do(const char *path, const void *data, size_t length, mode_t mode, bool durable,
-                          struct error *err)
+/* path, and what is to be done, are filled. */
+static int disk_change_do(struct disk_change *change, struct error *err)
 {
     scoped_arena struct arena *arena = arena_new();
-    const char *slash = strrchr(path, '/');
-    struct disk_change change = {
-        .path = path,
-        .temporary = temporary_name(arena, path),
-        .directory = slash ? slash == path ? "/" : arena_strndup(arena, path, (size_t)(slash - path)) : ".",
-        .data = data,
-        .length = length,
-        .mode = mode,
-        .durable = durable,
-    };
-    if (fiber_self() && durable) {
+    const char *path = change->path, *slash = strrchr(path, '/');
+    change->temporary = temporary_name(arena, path);
+    change->directory = slash ? slash == path ? "/" : arena_strndup(arena, path, (size_t)(slash - path)) : ".";
+    if (fiber_self() && change->durable) {
         /* shielded and without a deadline: the caller must know what is on disk, and the worker uses our stack */
         bool before = fiber_shield(true);
-        await_work(disk_change_run, NULL, &change, DEADLINE_NONE, NULL);
+        await_work(disk_change_run, NULL, change, DEADLINE_NONE, NULL);
         fiber_shield(before);
     } else {
-        disk_change_run(&change);
+        disk_change_run(change);
     }
-    return change.error.code ? error_set(err, change.error.code, "%s", change.error.message) : 0;
+    return change->error.code ? error_set(err, change->error.code, "%s", change->error.message) : 0;
 }
 
 int file_write_durable(const char *path, const void *data, size_t length, mode_t mode, struct error *err)
 {
-    return disk_change_do(path, data, length, mode, true, err);
+    return disk_change_do(
+        &(struct disk_change){.path = path, .data = data, .length = length, .mode = mode, .durable = true}, err);
 }
 
 int file_remove_durable(const char *path, struct error *err)
 {
-    return disk_change_do(path, NULL, 0, 0, true, err);
+    return disk_change_do(&(struct disk_change){.path = path, .durable = true}, err);
+}
+
+int file_link_durable(const char *path, const char *second, struct error *err)
+{
+    return disk_change_do(&(struct disk_change){.path = path, .second = second, .durable = true}, err);
 }
 
 int file_write(const char *path, const void *data, size_t length, mode_t mode, struct error *err)
 {
-    return disk_change_do(path, data, length, mode, false, err);
+    return disk_change_do(&(struct disk_change){.path = path, .data = data, .length = length, .mode = mode}, err);
 }
 
 int directory_make(const char *path, mode_t mode, struct error *err)

@@ -18,6 +18,9 @@ char *file_read(struct arena *arena, const char *path, size_t max, size_t *lengt
 int file_write_durable(const char *path, const void *data, size_t length, mode_t mode, struct error *err);
 /* Removes a file and fsyncs the directory; a file that is not there is no error. Waits like file_write_durable(). */
 int file_remove_durable(const char *path, struct error *err);
+/* Gives a file a second name, in the same directory; both are on disk on return. One that has that name already is no
+ * error. Waits like file_write_durable(). */
+int file_link_durable(const char *path, const char *second, struct error *err);
 /* Quick replacement without fsync, for state that dies with the machine (DIR/run). Does not wait. */
 int file_write(const char *path, const void *data, size_t length, mode_t mode, struct error *err);
 

@@ -16,12 +16,6 @@
 
 /* -- addresses of interfaces --------------------------------------------------------------------------------------- */
 
-static const char *mac_text(struct arena *arena, const struct mac *mac)
-{
-    return arena_printf(arena, "%02x:%02x:%02x:%02x:%02x:%02x", mac->byte[0], mac->byte[1], mac->byte[2], mac->byte[3],
-                        mac->byte[4], mac->byte[5]);
-}
-
 enum { ARP_MAX = 4 << 20, ARP_ADDRESSES_MAX = 64 };
 
 /* What the host's ARP table knows under the interface's MAC address. */
@@ -253,10 +247,8 @@ int handle_domain_set_lifecycle_action(struct call *call, const struct domain_se
     if (args->type != DOMAIN_LIFECYCLE_CRASH && args->action >= DOMAIN_LIFECYCLE_ACTION_COREDUMP_DESTROY)
         return error_set(err, ERR_OPERATION_UNSUPPORTED, "a core dump is made only after a crash");
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    unsigned affect = args->flags & AFFECT;
-    if (domain && !affect)
-        affect = domain_active(domain) ? DOMAIN_AFFECT_LIVE : DOMAIN_AFFECT_CONFIG;
-    if (domain && affect & DOMAIN_AFFECT_LIVE && args->type == DOMAIN_LIFECYCLE_REBOOT)
+    unsigned affect = domain ? domain_affected(domain, args->flags) : 0;
+    if (affect & DOMAIN_AFFECT_LIVE && args->type == DOMAIN_LIFECYCLE_REBOOT)
         return error_set(err, ERR_OPERATION_UNSUPPORTED,
                          "what follows a reboot is fixed when QEMU starts: use --config for the next start of '%s'",
                          domain_name(domain));
@@ -281,9 +273,8 @@ int handle_domain_start_dirty_rate_calc(struct call *call, const struct domain_s
                          "mode %u", args->seconds, args->flags);
     scoped_domain struct domain *domain = call_active_domain(call, &args->dom, err);
     scoped_job struct job job = {0};
-    job_asked_by(&job, call_client(call));
-    if (!domain || job_begin(&job, &domain->object, JOB_MODIFY, "count dirty pages", err) < 0 ||
-        domain_require_active(domain, err) < 0)
+    if (!domain ||
+        domain_begin_active_job(domain, &job, JOB_MODIFY, "count dirty pages", call_client(call), err) < 0)
         return -1;
     json_t *arguments = json_pack("{s:i, s:s}", "calc-time", args->seconds, "mode", modes[args->flags]);
     if (qmp_execute(domain->qmp, "calc-dirty-rate", arguments, monitor_deadline(), err) < 0)
@@ -300,9 +291,8 @@ int handle_domain_set_block_threshold(struct call *call, const struct domain_set
         return -1;
     scoped_domain struct domain *domain = call_active_domain(call, &args->dom, err);
     scoped_job struct job job = {0};
-    job_asked_by(&job, call_client(call));
-    if (!domain || job_begin(&job, &domain->object, JOB_MODIFY, "set a threshold", err) < 0 ||
-        domain_require_active(domain, err) < 0)
+    if (!domain ||
+        domain_begin_active_job(domain, &job, JOB_MODIFY, "set a threshold", call_client(call), err) < 0)
         return -1;
     const struct disk *disk = disk_find(domain->object.live, args->dev, err);
     if (!disk)

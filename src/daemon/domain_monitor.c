@@ -162,9 +162,8 @@ int handle_qemu_domain_monitor_command(struct call *call, const struct qemu_doma
         return -1;
     scoped_domain struct domain *domain = call_active_domain(call, &args->dom, err);
     scoped_job struct job job = {0};
-    job_asked_by(&job, call_client(call));
-    if (!domain || job_begin(&job, &domain->object, JOB_MODIFY, "monitor command", err) < 0 ||
-        domain_require_active(domain, err) < 0)
+    if (!domain ||
+        domain_begin_active_job(domain, &job, JOB_MODIFY, "monitor command", call_client(call), err) < 0)
         return -1;
     char *reply = args->flags & DOMAIN_QEMU_MONITOR_COMMAND_HMP
                       ? qmp_human(domain->qmp, args->cmd, monitor_deadline(), err)

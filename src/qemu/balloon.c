@@ -34,26 +34,6 @@ static int change_memory(struct domain_def *def, void *context, struct error *er
     return 0;
 }
 
-/* LIVE or CONFIG or both, where the flags leave it to the domain's state. */
-static unsigned affected(const struct domain *domain, unsigned flags)
-{
-    unsigned affect = flags & (DOMAIN_AFFECT_LIVE | DOMAIN_AFFECT_CONFIG);
-    return affect ? affect : domain_active(domain) ? DOMAIN_AFFECT_LIVE : DOMAIN_AFFECT_CONFIG;
-}
-
-/* Asks QEMU under a job. arguments are stolen in any case. */
-static int ask(struct domain *domain, const char *command, json_t *arguments, const char *client, struct error *err)
-{
-    scoped_job struct job job = {0};
-    job_asked_by(&job, client);
-    if (job_begin(&job, &domain->object, JOB_MODIFY, "change memory", err) < 0 ||
-        domain_require_active(domain, err) < 0) {
-        json_decref(arguments);
-        return -1;
-    }
-    return qmp_execute(domain->qmp, command, arguments, monitor_deadline(), err);
-}
-
 static int require_balloon(const struct domain *domain, struct error *err)
 {
     if (domain_require_active(domain, err) < 0)
@@ -69,7 +49,9 @@ static int require_balloon(const struct domain *domain, struct error *err)
 
 static int set_live(struct domain *domain, uint64_t kib, const char *client, struct error *err)
 {
-    if (require_balloon(domain, err) < 0)
+    scoped_job struct job job = {0};
+    if (require_balloon(domain, err) < 0 ||
+        domain_begin_active_job(domain, &job, JOB_MODIFY, "change memory of", client, err) < 0)
         return -1;
     const struct domain_def *live = domain->object.live;
     if (kib > live->memory)
@@ -77,7 +59,7 @@ static int set_live(struct domain *domain, uint64_t kib, const char *client, str
                          "cannot set memory of domain '%s' to %llu KiB: cannot set memory higher than max memory (%llu "
                          "KiB)", domain_name(domain), (unsigned long long)kib, (unsigned long long)live->memory);
     json_t *arguments = json_pack("{s:I}", "value", (json_int_t)kib * 1024);
-    if (ask(domain, "balloon", arguments, client, err) < 0)
+    if (qmp_execute(domain->qmp, "balloon", arguments, monitor_deadline(), err) < 0)
         return error_wrap(err, "cannot change the memory of domain '%s'", domain_name(domain));
     return 0;
 }
@@ -85,7 +67,7 @@ static int set_live(struct domain *domain, uint64_t kib, const char *client, str
 int balloon_set(struct domain *domain, uint64_t kib, unsigned flags, const char *client, struct error *err)
 {
     struct change change = {.kib = kib, .maximum = flags & DOMAIN_MEM_MAXIMUM};
-    unsigned affect = affected(domain, flags);
+    unsigned affect = domain_affected(domain, flags);
     if (kib == 0 || kib > KIB_MAX)
         return error_set(err, ERR_INVALID_ARG, "%llu KiB of memory cannot be: allowed are 1 to %llu",
                          (unsigned long long)kib, (unsigned long long)KIB_MAX);
@@ -115,19 +97,20 @@ static int change_period(struct domain_def *def, void *context, struct error *er
     return 0;
 }
 
+static int apply_period(struct domain *domain, void *context, struct error *err)
+{
+    const struct change *change = context;
+    const struct domain_def *live = domain->object.live;
+    json_t *arguments = json_pack("{s:s+, s:s, s:i}", "path", "/machine/peripheral/",
+                                  live->memballoon->info.alias ? live->memballoon->info.alias : "", "property",
+                                  "guest-stats-polling-interval", "value", (int)change->period);
+    if (qmp_execute(domain->qmp, "qom-set", arguments, monitor_deadline(), err) < 0)
+        return error_wrap(err, "cannot set the period of memory statistics of domain '%s'", domain_name(domain));
+    return 0;
+}
+
 int balloon_set_period(struct domain *domain, unsigned seconds, unsigned flags, const char *client, struct error *err)
 {
     struct change change = {.period = seconds};
-    unsigned affect = affected(domain, flags);
-    if (affect & DOMAIN_AFFECT_LIVE) {
-        if (require_balloon(domain, err) < 0)
-            return -1;
-        const struct domain_def *live = domain->object.live;
-        json_t *arguments = json_pack("{s:s+, s:s, s:i}", "path", "/machine/peripheral/",
-                                      live->memballoon->info.alias ? live->memballoon->info.alias : "", "property",
-                                      "guest-stats-polling-interval", "value", (int)seconds);
-        if (ask(domain, "qom-set", arguments, client, err) < 0)
-            return error_wrap(err, "cannot set the period of memory statistics of domain '%s'", domain_name(domain));
-    }
-    return domain_edit_defs(domain, affect, change_period, &change, client, err);
+    return domain_change_both(domain, flags, change_period, apply_period, &change, client, err);
 }

@@ -159,10 +159,7 @@ int block_sizes(struct domain *domain, const char *path, struct block_sizes *siz
 int block_resize(struct domain *domain, const char *path, uint64_t bytes, const char *client, struct error *err)
 {
     scoped_job struct job job = {0};
-    job_asked_by(&job, client);
-    if (domain_require_active(domain, err) < 0 ||
-        job_begin(&job, &domain->object, JOB_MODIFY, "resize a disk", err) < 0 ||
-        domain_require_active(domain, err) < 0)
+    if (domain_begin_active_job(domain, &job, JOB_MODIFY, "resize a disk", client, err) < 0)
         return -1;
     const struct disk *disk = disk_find(domain->object.live, path, err);
     if (!disk)

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qemu/domain.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/files.h"
 #include "base/log.h"
-
 #include "qemu/command.h"
 #include "qemu/status.h"
 
@@ -69,13 +68,15 @@ struct domain *domain_define(struct driver *driver, const char *xml, unsigned fl
 }
 
 /* Where the NVRAM of a stored definition lies; NULL when it has none. Also for firmware='efi', where the definition
- * does not say and the choice is made at each start. */
-static char *nvram_path(struct domain *domain)
+ * does not say and the choice is made at each start. name: as if it were called that; NULL = as it is called. */
+static char *nvram_path(struct domain *domain, const char *name)
 {
     const struct domain_def *config = object_config(&domain->object, NULL);
     if (!config)
         return NULL;
     scoped_domain_def struct domain_def *copy = domain_edit(config);
+    if (name)
+        copy->name = name;
     qemu_firmware_select(copy, "/", domain->driver->nvram_dir, NULL);
     return copy->os.nvram ? xstrdup(copy->os.nvram) : NULL;
 }
@@ -96,13 +97,24 @@ static int check_nvram(const struct domain *domain, const char *nvram, unsigned 
                      domain_name(domain), nvram);
 }
 
+/* A migration holds the domain for as long as it takes, and its end decides what is defined where: who changes a
+ * definition meanwhile is told so at once instead of waiting in vain. */
+static int begin_change(struct job *job, struct domain *domain, const char *operation, const char *client,
+                        struct error *err)
+{
+    if (domain->migration)
+        return error_set(err, ERR_OPERATION_INVALID,
+                         "cannot %s domain '%s': it is being migrated; wait for that to end or abort it (domjobabort)",
+                         operation, domain_name(domain));
+    return domain_begin_job(domain, job, JOB_DEFINE, operation, client, err);
+}
+
 int domain_undefine(struct domain *domain, unsigned flags, const char *client, struct error *err)
 {
     scoped_job struct job job = {0};
-    job_asked_by(&job, client);
-    if (job_begin(&job, &domain->object, JOB_DEFINE, "undefine", err) < 0)
+    if (begin_change(&job, domain, "undefine", client, err) < 0)
         return -1;
-    scoped_free char *nvram = nvram_path(domain);
+    scoped_free char *nvram = nvram_path(domain, NULL);
     if (check_nvram(domain, nvram, flags, err) < 0 || object_undefine(&domain->object, err) < 0)
         return -1;
     if (nvram && flags & DOMAIN_UNDEFINE_NVRAM && !domain_active(domain))
@@ -110,27 +122,32 @@ int domain_undefine(struct domain *domain, unsigned flags, const char *client, s
     return 0;
 }
 
+/* NVRAM that is named after the domain follows it: else the next of that name would inherit it. It has both names while
+ * the definition changes, so that whatever ends the daemon, the domain finds it. */
 int domain_rename(struct domain *domain, const char *name, const char *client, struct error *err)
 {
     scoped_job struct job job = {0};
-    job_asked_by(&job, client);
-    if (job_begin(&job, &domain->object, JOB_DEFINE, "rename", err) < 0)
+    if (begin_change(&job, domain, "rename", client, err) < 0)
         return -1;
-    scoped_free char *old = nvram_path(domain);
-    if (object_rename(&domain->object, name, err) < 0)
+    scoped_free char *old = nvram_path(domain, NULL), *new = nvram_path(domain, name);
+    bool moves = old && new && !string_equal(old, new) && access(old, F_OK) == 0;
+    if (moves && file_link_durable(old, new, err) < 0)
+        return error_wrap(err, "cannot rename domain '%s': its NVRAM", domain_name(domain));
+    if (object_rename(&domain->object, name, err) < 0) {
+        if (moves)
+            unlink(new);
         return -1;
-    /* one that is named after the domain follows it: else the next of that name would inherit it */
-    scoped_free char *new = nvram_path(domain);
-    if (old && new && !string_equal(old, new) && access(new, F_OK) < 0 && rename(old, new) < 0 && errno != ENOENT)
-        log_warning("domain '%s': its NVRAM stays at '%s': %s", name, old, strerror(errno));
+    }
+    struct error problem = {0};
+    if (moves && file_remove_durable(old, &problem) < 0)
+        log_warning("domain '%s': %s", name, problem.message);
     return 0;
 }
 
 int domain_set_autostart(struct domain *domain, bool autostart, const char *client, struct error *err)
 {
     scoped_job struct job job = {0};
-    job_asked_by(&job, client);
-    if (job_begin(&job, &domain->object, JOB_DEFINE, "change autostart of", err) < 0)
+    if (begin_change(&job, domain, "change autostart of", client, err) < 0)
         return -1;
     return object_set_autostart(&domain->object, autostart, err);
 }
@@ -145,31 +162,51 @@ static struct domain_def *changed_copy(const struct domain_def *def, domain_chan
     return steal(edited);
 }
 
+unsigned domain_affected(const struct domain *domain, unsigned flags)
+{
+    unsigned affected = flags & (DOMAIN_AFFECT_LIVE | DOMAIN_AFFECT_CONFIG);
+    return affected ? affected : domain_active(domain) ? DOMAIN_AFFECT_LIVE : DOMAIN_AFFECT_CONFIG;
+}
+
+/* The definition in use follows QEMU without a wait in between, so that nobody and no restart sees one without the
+ * other. */
+static int change_live(struct domain *domain, domain_change *change, domain_apply *apply, void *context,
+                       struct error *err)
+{
+    if (domain_require_active(domain, err) < 0)
+        return -1;
+    scoped_domain_def struct domain_def *edited = changed_copy(domain->object.live, change, context, err);
+    if (!edited || (apply && apply(domain, context, err) < 0))
+        return -1;
+    if (apply && domain_active(domain)) { /* it waited: the guest may have opened a channel meanwhile, or ended */
+        domain_def_free(edited);
+        edited = changed_copy(domain->object.live, change, context, err);
+    }
+    if (!edited || domain_require_active(domain, err) < 0)
+        return -1;
+    object_set_live(&domain->object, steal(edited));
+    status_save(domain);
+    return 0;
+}
+
+int domain_change_both(struct domain *domain, unsigned flags, domain_change *change, domain_apply *apply, void *context,
+                       const char *client, struct error *err)
+{
+    scoped_job struct job job = {0};
+    if (domain_begin_job(domain, &job, JOB_MODIFY, "change", client, err) < 0)
+        return -1;
+    unsigned affected = domain_affected(domain, flags);
+    scoped_domain_def struct domain_def *stored = NULL;
+    if (affected & DOMAIN_AFFECT_CONFIG &&
+        !(stored = changed_copy(object_config(&domain->object, err), change, context, err)))
+        return -1;
+    if (affected & DOMAIN_AFFECT_LIVE && change_live(domain, change, apply, context, err) < 0)
+        return -1;
+    return stored ? object_store_def(&domain->object, steal(stored), err) : 0;
+}
+
 int domain_edit_defs(struct domain *domain, unsigned flags, domain_change *change, void *context, const char *client,
                      struct error *err)
 {
-    scoped_job struct job job = {0};
-    job_asked_by(&job, client);
-    if (job_begin(&job, &domain->object, JOB_MODIFY, "change", err) < 0)
-        return -1;
-    bool live = flags & DOMAIN_AFFECT_LIVE, config = flags & DOMAIN_AFFECT_CONFIG;
-    if (!live && !config) { /* "current" */
-        live = domain_active(domain);
-        config = !live;
-    }
-    if (live && domain_require_active(domain, err) < 0)
-        return -1;
-    if (config) {
-        struct domain_def *edited = changed_copy(object_config(&domain->object, err), change, context, err);
-        if (!edited || object_store_def(&domain->object, edited, err) < 0)
-            return -1;
-    }
-    if (live && domain_active(domain)) { /* storing waited: the guest may have ended */
-        struct domain_def *edited = changed_copy(domain->object.live, change, context, err);
-        if (!edited)
-            return -1;
-        object_set_live(&domain->object, edited);
-        status_save(domain);
-    }
-    return 0;
+    return domain_change_both(domain, flags, change, NULL, context, client, err);
 }

@@ -178,6 +178,21 @@ void job_asked_by(struct job *job, const char *client)
     snprintf(job->client, sizeof job->client, "%s", client ? client : "");
 }
 
+int domain_begin_job(struct domain *domain, struct job *job, enum job_kind kind, const char *operation,
+                     const char *client, struct error *err)
+{
+    job_asked_by(job, client);
+    return job_begin(job, &domain->object, kind, operation, err);
+}
+
+int domain_begin_active_job(struct domain *domain, struct job *job, enum job_kind kind, const char *operation,
+                            const char *client, struct error *err)
+{
+    if (domain_require_active(domain, err) < 0 || domain_begin_job(domain, job, kind, operation, client, err) < 0)
+        return -1;
+    return domain_require_active(domain, err);
+}
+
 deadline monitor_deadline(void)
 {
     return deadline_ms(30000);

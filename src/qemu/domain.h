@@ -107,10 +107,17 @@ void domain_warn_of_unknown(const struct domain_def *def);
 int domain_undefine(struct domain *domain, unsigned flags, const char *client, struct error *err);
 int domain_rename(struct domain *domain, const char *name, const char *client, struct error *err);
 int domain_set_autostart(struct domain *domain, bool autostart, const char *client, struct error *err);
+/* LIVE, CONFIG or both of DOMAIN_AFFECT_*: where the flags leave it open, the domain's state decides. */
+unsigned domain_affected(const struct domain *domain, unsigned flags);
 /* Makes a changed definition and swaps it in: change() edits a private copy. flags: DOMAIN_AFFECT_*. */
 typedef int domain_change(struct domain_def *def, void *context, struct error *err);
 int domain_edit_defs(struct domain *domain, unsigned flags, domain_change *change, void *context, const char *client,
                      struct error *err);
+/* The same for what QEMU must be told, too: apply() does that for the live definition, in the same job; what change()
+ * refuses is not applied. It runs in the caller's fiber and may wait. */
+typedef int domain_apply(struct domain *domain, void *context, struct error *err);
+int domain_change_both(struct domain *domain, unsigned flags, domain_change *change, domain_apply *apply, void *context,
+                       const char *client, struct error *err);
 
 /* -- life (start.c, stop.c, run.c); all wait ----------------------------------------------------------------------- */
 
@@ -164,6 +171,12 @@ char *domain_lib_path(const struct domain *domain, struct arena *arena);
 deadline monitor_deadline(void);
 /* Fills the job's client. */
 void job_asked_by(struct job *job, const char *client);
+/* A job for a client. */
+int domain_begin_job(struct domain *domain, struct job *job, enum job_kind kind, const char *operation,
+                     const char *client, struct error *err);
+/* The same for what needs a guest: it is refused at once when none runs, and when it has ended before the job began. */
+int domain_begin_active_job(struct domain *domain, struct job *job, enum job_kind kind, const char *operation,
+                            const char *client, struct error *err);
 
 /* What follows when the guest has powered off: on_poweroff, or the reset that was asked for. Does not wait. */
 void domain_after_shutdown(struct domain *domain);

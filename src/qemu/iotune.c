@@ -108,13 +108,9 @@ static int change_def(struct domain_def *def, void *context, struct error *err)
     return fill(disk->iotune, def->arena, change, err);
 }
 
-static int set_live(struct domain *domain, const struct change *change, const char *client, struct error *err)
+static int apply(struct domain *domain, void *context, struct error *err)
 {
-    scoped_job struct job job = {0};
-    job_asked_by(&job, client);
-    if (job_begin(&job, &domain->object, JOB_MODIFY, "limit a disk", err) < 0 ||
-        domain_require_active(domain, err) < 0)
-        return -1;
+    const struct change *change = context;
     const struct disk *disk = disk_find(domain->object.live, change->path, err);
     struct iotune tune = disk && disk->iotune ? *disk->iotune : (struct iotune){0};
     scoped_arena struct arena *arena = arena_new();
@@ -134,10 +130,7 @@ int iotune_set(struct domain *domain, const char *path, const struct wire_typed_
     if (params_check(items, count, rules, err) < 0)
         return -1;
     struct change change = {path, items, count};
-    unsigned affect = flags & (DOMAIN_AFFECT_LIVE | DOMAIN_AFFECT_CONFIG);
-    if (!affect)
-        affect = domain_active(domain) ? DOMAIN_AFFECT_LIVE : DOMAIN_AFFECT_CONFIG;
-    if (affect & DOMAIN_AFFECT_LIVE && set_live(domain, &change, client, err) < 0)
+    if (domain_change_both(domain, flags, change_def, apply, &change, client, err) < 0)
         return error_wrap(err, "cannot limit disk '%s' of domain '%s'", path, domain_name(domain));
-    return domain_edit_defs(domain, affect, change_def, &change, client, err);
+    return 0;
 }

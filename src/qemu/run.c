@@ -9,14 +9,11 @@
 static int begin(struct job *job, struct domain *domain, enum job_kind kind, const char *operation, const char *client,
                  struct error *err)
 {
-    job_asked_by(job, client);
     if (domain->incoming) /* not after a wait: whoever has the job will not be done before */
         return error_set(err, ERR_OPERATION_INVALID,
                          "cannot %s domain '%s': its migration to this host has not ended", operation,
                          domain_name(domain));
-    if (domain_require_active(domain, err) < 0 || job_begin(job, &domain->object, kind, operation, err) < 0)
-        return -1;
-    return domain_require_active(domain, err); /* it may have ended while we waited for the job */
+    return domain_begin_active_job(domain, job, kind, operation, client, err);
 }
 
 int domain_suspend(struct domain *domain, const char *client, struct error *err)

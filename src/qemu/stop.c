@@ -157,8 +157,7 @@ static int end_start(struct domain *domain, struct error *err)
 int domain_destroy(struct domain *domain, unsigned flags, const char *client, struct error *err)
 {
     scoped_job struct job job = {0};
-    job_asked_by(&job, client);
-    if (job_begin(&job, &domain->object, JOB_DESTROY, "destroy", err) < 0)
+    if (domain_begin_job(domain, &job, JOB_DESTROY, "destroy", client, err) < 0)
         return -1;
     if (domain->starting)
         return end_start(domain, err);

@@ -57,18 +57,11 @@ static int plug(struct domain *domain, unsigned from, unsigned to, struct error 
                                   to - from);
 }
 
-static int set_live(struct domain *domain, unsigned count, const char *client, struct error *err)
+static int apply_count(struct domain *domain, void *context, struct error *err)
 {
-    scoped_job struct job job = {0};
-    job_asked_by(&job, client);
-    if (job_begin(&job, &domain->object, JOB_MODIFY, "add vCPUs", err) < 0 || domain_require_active(domain, err) < 0)
-        return -1;
+    unsigned count = ((const struct count_change *)context)->count;
     const struct domain_def *live = domain->object.live;
-    unsigned current = live->vcpus_current, most = live->vcpus_max;
-    if (count > most)
-        return error_set(err, ERR_INVALID_ARG,
-                         "requested vcpus is greater than max allowable vcpus for the live domain '%s': %u > %u",
-                         domain_name(domain), count, most);
+    unsigned current = live->vcpus_current;
     if (count < current)
         return error_set(err, ERR_OPERATION_UNSUPPORTED,
                          "vCPUs cannot be taken from the running domain '%s' (it has %u): --config takes them at the "
@@ -87,9 +80,7 @@ static int set_live(struct domain *domain, unsigned count, const char *client, s
 int vcpu_set_count(struct domain *domain, unsigned count, unsigned flags, const char *client, struct error *err)
 {
     struct count_change change = {.count = count, .maximum = flags & DOMAIN_VCPU_MAXIMUM};
-    unsigned affect = flags & (DOMAIN_VCPU_LIVE | DOMAIN_VCPU_CONFIG);
-    if (!affect)
-        affect = domain_active(domain) ? DOMAIN_VCPU_LIVE : DOMAIN_VCPU_CONFIG;
+    unsigned affect = domain_affected(domain, flags);
     if (count == 0 || count > UINT16_MAX)
         return error_set(err, ERR_INVALID_ARG, "%u vCPUs cannot be: allowed are 1 to %d", count, UINT16_MAX);
     if (affect & DOMAIN_VCPU_LIVE && domain_require_active(domain, err) < 0)
@@ -99,7 +90,5 @@ int vcpu_set_count(struct domain *domain, unsigned count, unsigned flags, const 
                          domain_name(domain));
     if (affect & DOMAIN_VCPU_CONFIG && !object_config(&domain->object, err))
         return -1;
-    if (affect & DOMAIN_VCPU_LIVE && set_live(domain, count, client, err) < 0)
-        return -1;
-    return domain_edit_defs(domain, affect, change_count, &change, client, err);
+    return domain_change_both(domain, affect, change_count, apply_count, &change, client, err);
 }

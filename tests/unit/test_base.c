@@ -323,8 +323,14 @@ static void files_story(void *unused)
     assert_string_equal(file_read(arena, path, 100, &length, &err), "two!");
     assert_int_equal(length, 4);
     assert_null(file_read(arena, path, 3, NULL, &err));
+    char *second = arena_printf(arena, "%s/a/b/second", directory);
+    assert_int_equal(file_link_durable(path, second, &err), 0);
+    assert_int_equal(file_link_durable(path, second, &err), 0); /* it has that name already */
     assert_int_equal(file_remove_durable(path, &err), 0);
     assert_int_equal(file_remove_durable(path, &err), 0);
+    assert_string_equal(file_read(arena, second, 100, NULL, &err), "two!");
+    assert_int_equal(file_write_durable(path, "x", 1, 0600, &err), 0);
+    assert_int_equal(file_link_durable(path, second, &err), -1); /* another file has it */
     scoped_text struct text ignored = {0};
     run_argv(&err, &ignored, 100, 5000, (const char *const[]){"rm", "-r", directory, NULL});
     loop_stop();
