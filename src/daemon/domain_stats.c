@@ -199,13 +199,11 @@ int handle_domain_get_disk_errors(struct call *call, const struct domain_get_dis
 /* By the host's name of its tap or by its MAC address. */
 static const struct interface *find_interface(const struct domain *domain, const char *device, struct error *err)
 {
+    scoped_arena struct arena *arena = arena_new();
     const struct domain_def *live = domain->object.live;
     for (uint32_t i = 0; i < live->interfaces.count; i++) {
         const struct interface *interface = live->interfaces.item[i];
-        char mac[18];
-        const unsigned char *m = interface->mac.byte;
-        snprintf(mac, sizeof mac, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
-        if (string_equal(interface->target, device) || strcasecmp(mac, device) == 0)
+        if (string_equal(interface->target, device) || strcasecmp(mac_text(arena, &interface->mac), device) == 0)
             return interface;
     }
     return error_null(err, ERR_INVALID_ARG, "invalid path: domain '%s' has no interface '%s'", domain_name(domain),

@@ -214,14 +214,13 @@ static void put_bound(json_t *guest, const struct domain_def *def)
 
 static void put_interfaces(json_t *guest, const struct domain_def *def)
 {
+    scoped_arena struct arena *arena = arena_new();
     json_t *list = put_list(guest, "interfaces");
     for (uint32_t i = 0; i < def->interfaces.count; i++) {
         const struct interface *interface = def->interfaces.item[i];
-        const unsigned char *mac = interface->mac.byte;
         json_t *facts = json_object();
         facts_put(facts, "type", interface_type_name(interface->type));
-        json_object_set_new(facts, "mac", json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
-                                                       mac[4], mac[5]));
+        facts_put(facts, "mac", mac_text(arena, &interface->mac));
         facts_put(facts, "network", interface->network);
         facts_put(facts, "bridge", interface->bridge);
         facts_put(facts, "dev", interface->dev);

@@ -79,9 +79,8 @@ const char *device_ref_name(struct arena *arena, const struct device_ref *ref)
         return arena_printf(arena, "%s controller %u", controller_type_name(controller->type), controller->index);
     }
     if (strcmp(ref->kind, "interface") == 0) {
-        const unsigned char *mac = ((const struct interface *)ref->device)->mac.byte;
-        return arena_printf(arena, "interface %02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
-                            mac[5]);
+        const struct interface *interface = ref->device;
+        return arena_printf(arena, "interface %s", mac_text(arena, &interface->mac));
     }
     return arena_printf(arena, "%s %u", ref->kind, ref->number);
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "model/enums.h"
 
 /* What the structs of the model are made of. Everything lies in the definition's arena. What is absent in the XML is
@@ -41,3 +42,5 @@ struct mac {
     unsigned char byte[MAC_SIZE];
     bool set;
 };
+/* "52:54:00:01:02:03" */
+char *mac_text(struct arena *arena, const struct mac *mac);

@@ -47,7 +47,7 @@ int size_parse(uint64_t number, const char *unit, uint64_t default_unit, uint64_
     return factor == 0 || __builtin_mul_overflow(number, factor, bytes) ? -1 : 0;
 }
 
-int mac_parse(const char *string, struct mac *mac)
+static int mac_parse(const char *string, struct mac *mac)
 {
     struct mac read = {.set = true};
     for (int i = 0; i < MAC_SIZE; i++) {
@@ -62,6 +62,19 @@ int mac_parse(const char *string, struct mac *mac)
     }
     *mac = read;
     return 0;
+}
+
+static void put_mac(struct text *out, const struct mac *mac)
+{
+    for (int i = 0; i < MAC_SIZE; i++)
+        text_printf(out, "%s%02x", i ? ":" : "", mac->byte[i]);
+}
+
+char *mac_text(struct arena *arena, const struct mac *mac)
+{
+    scoped_text struct text text = {0};
+    put_mac(&text, mac);
+    return arena_strdup(arena, text_string(&text));
 }
 
 static const char *enum_parse(struct arena *arena, const struct field *field, void *part, const char *value)
@@ -318,11 +331,9 @@ void value_format(struct text *out, const struct field *field, const void *part)
         text_append_bytes(out, string, UUID_STRING_SIZE - 1);
         break;
     }
-    case FIELD_KIND_MAC: {
-        const unsigned char *mac = CONST_MEMBER(struct mac, field, part)->byte;
-        text_printf(out, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+    case FIELD_KIND_MAC:
+        put_mac(out, CONST_MEMBER(struct mac, field, part));
         break;
-    }
     case FIELD_KIND_FLAG:
         break;
     default:

@@ -26,8 +26,5 @@ bool value_equal(const struct field *field, const void *a, const void *b);
 /* Sets the member to the field's fallback. */
 void value_default(const struct field *field, void *part);
 
-/* "aa:bb:cc:dd:ee:ff" into mac; -1 when it is none. */
-int mac_parse(const char *string, struct mac *mac);
-
 /* number of units ("KiB", "MB", "G", ...; NULL: the default) in bytes; -1 when the unit is unknown or it overflows. */
 int size_parse(uint64_t number, const char *unit, uint64_t default_unit, uint64_t *bytes);

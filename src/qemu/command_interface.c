@@ -258,7 +258,6 @@ static const char *interface_driver_name_of(struct build *build, const struct in
 json_t *qemu_interface_device(struct build *build, uint32_t index, struct error *err)
 {
     const struct interface *interface = build->def->interfaces.item[index];
-    const unsigned char *mac = interface->mac.byte;
     json_t *device =
         device_new(build, interface_driver_name_of(build, interface), &interface->info, "<interface>", err);
     if (!device)
@@ -266,9 +265,7 @@ json_t *qemu_interface_device(struct build *build, uint32_t index, struct error 
     if (is_virtio(interface))
         put_virtio(device, interface);
     put_string(device, "netdev", arena_printf(build->arena, "host%s", interface->info.alias));
-    put_string(
-        device, "mac",
-        arena_printf(build->arena, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]));
+    put_string(device, "mac", mac_text(build->arena, &interface->mac));
     put_number(device, "bootindex", interface_boot_index(build->def, index));
     return device;
 }
