@@ -8,6 +8,7 @@ import threading
 import libvirt
 import pytest
 
+from helpers import terminal
 from helpers.cli import GODWIT, Terminal, godwit
 from helpers.guest import disk_image, domain_xml
 from helpers.tools import run, wait_until
@@ -224,11 +225,19 @@ def test_completion_knows_the_domains(guests):
 
 
 def test_bash_completion(guests):
+    """In a bash of its own, without the package bash-completion; the URI is quoted, as people have to."""
     script = os.path.realpath(f"{os.path.dirname(__file__)}/../../data/completion/godwit")
-    asked = (f"_get_comp_words_by_ref() {{ words=(\"${{WORDS[@]}}\"); cword=$((${{#WORDS[@]}} - 1)); }}\n"
-             f"__ltrim_colon_completions() {{ :; }}\n. {script}\n"
-             f"WORDS=(godwit -c '{guests.uri}' domstate ru)\n_godwit {GODWIT}\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"")
-    assert run("bash", "-c", asked).text == "runs"
+    shell = terminal.Terminal("bash", "--norc", "--noprofile", "-i", env={"PS1": "ready> ", "HISTFILE": ""})
+    shell.type(f"stty cols 400; PATH={os.path.dirname(GODWIT)}:$PATH; . {script}; echo set' 'up\r")
+    shell.wait_for("set up")
+    for typed, completed in [
+            (f"godwit -c '{guests.uri}' domstate ru", "ns "), (f"godwit -c {guests.uri} domsta", "t"),
+            (f"godwit --connect=\"{guests.uri}\" dominfo --domain ru", "ns "), ("godwit --read", "only "),
+            ("godwit list --output j", "son "), (f"godwit -r -c '{guests.uri}' dominfo 日", "本\\ ünï ")]:
+        shell.type(f"\x15{typed}\t")
+        shell.wait_for(typed)
+        shell.wait_for(completed)
+    shell.close()
 
 
 def test_ssh_without_nc(guests, scratch):
