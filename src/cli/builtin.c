@@ -49,23 +49,6 @@ static void append_shell_quoted(struct text *out, const char *word)
     text_append(out, "'");
 }
 
-static void append_xml_quoted(struct text *out, const char *word)
-{
-    static const struct {
-        char c;
-        const char *entity;
-    } entities[] = {{'<', "&lt;"}, {'>', "&gt;"}, {'&', "&amp;"}, {'\'', "&apos;"}, {'"', "&quot;"}};
-    for (; *word; word++) {
-        size_t i = 0;
-        while (i < COUNT(entities) && entities[i].c != *word)
-            i++;
-        if (i < COUNT(entities))
-            text_append(out, entities[i].entity);
-        else
-            text_append_char(out, *word);
-    }
-}
-
 /* "a,b,,c" is "a" and "b,c". */
 static void append_split(struct text *out, const char *word)
 {
@@ -86,7 +69,7 @@ static int run_echo(struct invocation *in, struct error *err)
     for (size_t i = 0; i < in->rest_count; i++) {
         scoped_text struct text word = {0};
         if (option_given(in, "xml"))
-            append_xml_quoted(&word, in->rest[i]);
+            xml_append(&word, in->rest[i]);
         else
             text_append(&word, in->rest[i]);
         if (i && !option_given(in, "split"))

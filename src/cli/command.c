@@ -14,6 +14,8 @@ const struct command_group command_groups[] = {
     {"monitor", "Watching domains"},
     {"events", "Domain events"},
     {"host", "Host and hypervisor"},
+    {"pool", "Storage pools"},
+    {"volume", "Storage volumes"},
     {"virsh", "The shell itself"},
     {0},
 };
@@ -24,6 +26,8 @@ static const struct command *const tables[] = {
     host_memory_commands, list_commands, lifecycle_commands, define_commands,   xml_commands,     text_commands,
     info_commands,    device_commands,  stats_commands,    resource_commands,   display_commands, console_commands,
     event_commands,   monitor_commands, job_commands,      migrate_commands, relay_commands,
+    pool_commands,    pool_define_commands, pool_event_commands, pool_list_commands, volume_commands,
+    volume_change_commands, volume_stream_commands,
 };
 
 static const struct command_option output_option = {"output", OPTION_STRING, OPTION_NAMED, "how to print: table or "

@@ -42,6 +42,8 @@ const char *domain_xml(struct invocation *in, const struct wire_domain *dom, uns
 struct document *domain_document(struct invocation *in, const struct wire_domain *dom, unsigned flags,
                                  struct error *err);
 struct document *domain_get_document(struct invocation *in, struct wire_domain *dom, unsigned flags, struct error *err);
+/* Prints XML that the daemon sent, or what --xpath (with --wrap) finds in it. */
+int xml_print(struct invocation *in, const char *xml, struct error *err);
 /* A file with XML ("-" or /dev/stdin: standard input); NULL on failure. */
 char *xml_file_read(struct invocation *in, const char *path, struct error *err);
 

@@ -34,6 +34,14 @@ static int print_xpath(struct invocation *in, const char *xml, const char *expre
     return result;
 }
 
+int xml_print(struct invocation *in, const char *xml, struct error *err)
+{
+    if (option_given(in, "xpath"))
+        return print_xpath(in, xml, option_text(in, "xpath"), option_given(in, "wrap"), err);
+    output_document(in, "xml", xml);
+    return 0;
+}
+
 static int run_dumpxml(struct invocation *in, struct error *err)
 {
     static const struct {
@@ -50,12 +58,7 @@ static int run_dumpxml(struct invocation *in, struct error *err)
     if (domain_get(in, &dom, err) < 0)
         return -1;
     const char *xml = domain_xml(in, &dom, flags, err);
-    if (!xml)
-        return -1;
-    if (option_given(in, "xpath"))
-        return print_xpath(in, xml, option_text(in, "xpath"), option_given(in, "wrap"), err);
-    output_document(in, "xml", xml);
-    return 0;
+    return xml ? xml_print(in, xml, err) : -1;
 }
 
 static int run_domxml_to_native(struct invocation *in, struct error *err)
