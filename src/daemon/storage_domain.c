@@ -36,7 +36,7 @@ static void each_disk(void *owner,
     }
 }
 
-/* -- disks of type volume ------------------------------------------------------------------------------------------- */
+/* -- disks of type volume ------------------------------------------------------------------------------------------ */
 
 static int find_volume(struct daemon *daemon, struct domain_def *live, struct disk *disk, struct error *err)
 {

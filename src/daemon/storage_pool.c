@@ -199,7 +199,7 @@ int handle_connect_find_storage_pool_sources(struct call *call,
     return 0;
 }
 
-/* -- events --------------------------------------------------------------------------------------------------------- */
+/* -- events -------------------------------------------------------------------------------------------------------- */
 
 int handle_connect_storage_pool_event_register_any(struct call *call,
                                                    const struct connect_storage_pool_event_register_any_args *args,

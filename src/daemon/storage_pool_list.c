@@ -63,7 +63,7 @@ int handle_storage_pool_lookup_by_target_path(struct call *call,
                      args->path);
 }
 
-/* -- lists with filters --------------------------------------------------------------------------------------------- */
+/* -- lists with filters -------------------------------------------------------------------------------------------- */
 
 enum filter_group { GROUP_ACTIVE, GROUP_PERSISTENT, GROUP_AUTOSTART, GROUP_TYPE, GROUPS };
 

@@ -34,7 +34,7 @@ struct wire_storage_vol wire_volume_of(const struct call *call, const struct vol
                                      .key = arena_strdup(call->arena, volume->key)};
 }
 
-/* -- finding -------------------------------------------------------------------------------------------------------- */
+/* -- finding ------------------------------------------------------------------------------------------------------- */
 
 int handle_storage_vol_lookup_by_name(struct call *call, const struct storage_vol_lookup_by_name_args *args,
                                       struct storage_vol_lookup_by_name_ret *ret, struct error *err)
@@ -134,7 +134,7 @@ int handle_storage_pool_list_all_volumes(struct call *call, const struct storage
     return 0;
 }
 
-/* -- telling -------------------------------------------------------------------------------------------------------- */
+/* -- telling ------------------------------------------------------------------------------------------------------- */
 
 int handle_storage_vol_get_path(struct call *call, const struct storage_vol_get_path_args *args,
                                 struct storage_vol_get_path_ret *ret, struct error *err)
@@ -186,7 +186,7 @@ int handle_storage_vol_get_xml_desc(struct call *call, const struct storage_vol_
     return 0;
 }
 
-/* -- changing ------------------------------------------------------------------------------------------------------- */
+/* -- changing ------------------------------------------------------------------------------------------------------ */
 
 enum { CREATE_FLAGS = STORAGE_VOL_CREATE_PREALLOC_METADATA | STORAGE_VOL_CREATE_VALIDATE };
 
@@ -256,7 +256,7 @@ int handle_storage_vol_wipe_pattern(struct call *call, const struct storage_vol_
     return wipe(call, &args->vol, args->algorithm, args->flags, err);
 }
 
-/* -- as streams ----------------------------------------------------------------------------------------------------- */
+/* -- as streams ---------------------------------------------------------------------------------------------------- */
 
 int handle_storage_vol_upload(struct call *call, const struct storage_vol_upload_args *args, struct error *err)
 {

@@ -85,7 +85,7 @@ char *backend_capabilities(void);
 
 extern const struct backend dir_backend;
 
-/* -- what the backends of files share (files.c) ----------------------------------------------------------------------- */
+/* -- what the backends of files share (files.c) -------------------------------------------------------------------- */
 
 extern const char *const file_formats[];
 int files_list(struct pool *pool, const struct pool_def *def, struct listing *listing, struct error *err);

@@ -16,7 +16,7 @@
 const char *const file_formats[] = {"raw", "none", "dir",  "bochs", "cloop", "dmg",   "iso", "vpc",  "vdi",
                                     "fat", "vhd",  "ploop", "cow",  "qcow",  "qcow2", "qed", "vmdk", NULL};
 
-/* -- listing -------------------------------------------------------------------------------------------------------- */
+/* -- listing ------------------------------------------------------------------------------------------------------- */
 
 struct known {
     const char *name;
@@ -166,7 +166,7 @@ int files_list(struct pool *pool, const struct pool_def *def, struct listing *li
     return 0;
 }
 
-/* -- the directory -------------------------------------------------------------------------------------------------- */
+/* -- the directory ------------------------------------------------------------------------------------------------- */
 
 struct target_task {
     struct task task;

@@ -138,7 +138,7 @@ char *pool_dump(struct pool *pool, unsigned flags, struct error *err)
     return pool_format(told);
 }
 
-/* -- definitions ---------------------------------------------------------------------------------------------------- */
+/* -- definitions --------------------------------------------------------------------------------------------------- */
 
 /* Two pools that own the same storage would each believe that they alone change it. */
 static int check_conflict(struct storage *storage, const struct pool_def *def, const struct backend *backend,

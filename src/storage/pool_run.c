@@ -29,7 +29,7 @@ static void status_remove(struct pool *pool)
     unlink(path);
 }
 
-/* -- what is in it -------------------------------------------------------------------------------------------------- */
+/* -- what is in it ------------------------------------------------------------------------------------------------- */
 
 static int by_name(const struct volume *a, const struct volume *b)
 {
@@ -99,7 +99,7 @@ int pool_refresh(struct pool *pool, const char *client, struct error *err)
     return 0;
 }
 
-/* -- starting and stopping ------------------------------------------------------------------------------------------ */
+/* -- starting and stopping ----------------------------------------------------------------------------------------- */
 
 static int check_inactive(const struct pool *pool, struct error *err)
 {
@@ -203,7 +203,7 @@ int pool_stop(struct pool *pool, const char *client, struct error *err)
     return 0;
 }
 
-/* -- building and deleting ------------------------------------------------------------------------------------------ */
+/* -- building and deleting ----------------------------------------------------------------------------------------- */
 
 /* Both are for a pool at rest. */
 static const struct backend *at_rest(struct pool *pool, const struct pool_def **def, struct error *err)
@@ -249,7 +249,7 @@ int pool_delete(struct pool *pool, unsigned flags, const char *client, struct er
     return 0;
 }
 
-/* -- after a restart of the daemon ---------------------------------------------------------------------------------- */
+/* -- after a restart of the daemon --------------------------------------------------------------------------------- */
 
 static void read_again(void *owner)
 {

@@ -7,9 +7,9 @@
 #include "base/error.h"
 #include "base/fiber.h"
 
-/* A piece of work that the disk or a server may hold up: it runs on a worker thread and shares nothing with the loop but
- * the struct that begins with a struct task. Few run at once, so that a server that hangs cannot take all the threads
- * that the daemon's own files need. */
+/* A piece of work that the disk or a server may hold up: it runs on a worker thread and shares nothing with the loop
+ * but the struct that begins with a struct task. Few run at once, so that a server that hangs cannot take all the
+ * threads that the daemon's own files need. */
 struct task {
     /* On the worker thread; uses pure functions alone. What goes wrong stands in task->error. */
     void (*run)(struct task *task);

@@ -94,7 +94,7 @@ struct volume *volume_find_key(const struct pool *pool, const char *key)
     return NULL;
 }
 
-/* -- who works with it ---------------------------------------------------------------------------------------------- */
+/* -- who works with it --------------------------------------------------------------------------------------------- */
 
 int volume_begin(struct volume_use *use, struct volume *volume, bool change, const char *operation, struct error *err)
 {
@@ -126,7 +126,7 @@ void volume_end(struct volume_use *use)
     volume_unref(volume);
 }
 
-/* -- as XML --------------------------------------------------------------------------------------------------------- */
+/* -- as XML -------------------------------------------------------------------------------------------------------- */
 
 static const char *time_text(struct arena *arena, const struct timespec *time)
 {

@@ -77,7 +77,7 @@ int volume_check_unused(struct volume *volume, const char *operation, struct err
 /* The XML; to be freed. */
 char *volume_dump(const struct volume *volume);
 
-/* -- changes; each waits -------------------------------------------------------------------------------------------- */
+/* -- changes; each waits ------------------------------------------------------------------------------------------- */
 
 /* Makes a volume: of the XML, or (source not NULL) as a copy of another one. Returns a reference; what failed or was
  * cut off leaves nothing behind. flags: STORAGE_VOL_CREATE_*. */

@@ -186,7 +186,7 @@ int volume_resize(struct volume *volume, uint64_t capacity, unsigned flags, stru
     return 0;
 }
 
-/* -- wiping --------------------------------------------------------------------------------------------------------- */
+/* -- wiping -------------------------------------------------------------------------------------------------------- */
 
 /* A sparse file gives its blocks back, which the file system never shows again; others are written over, where they
  * lie. */
@@ -211,8 +211,8 @@ static int scrub(const struct volume *volume, const char *pattern, struct error 
     scoped_text struct text output = {0};
     struct argv *argv = argv_new(arena);
     if (access("/usr/bin/scrub", X_OK) < 0)
-        return error_set(err, ERR_OPERATION_UNSUPPORTED, "wiping with algorithm '%s' needs the program 'scrub'; install "
-                         "the package scrub, or use the algorithm 'zero'", pattern);
+        return error_set(err, ERR_OPERATION_UNSUPPORTED, "wiping with algorithm '%s' needs the program 'scrub'; "
+                         "install the package scrub, or use the algorithm 'zero'", pattern);
     argv_add(argv, "/usr/bin/scrub");
     argv_add(argv, "-f");
     argv_add(argv, "-p");

@@ -74,7 +74,7 @@ static void open_run(struct task *task)
         error_system(&task->error, errno, "cannot open volume '%s'", transfer->path);
 }
 
-/* -- download ------------------------------------------------------------------------------------------------------- */
+/* -- download ------------------------------------------------------------------------------------------------------ */
 
 /* How many of the next bytes are data; a hole before them is noted. */
 static size_t next_data(struct transfer *transfer, size_t most)
@@ -138,7 +138,7 @@ static int download(struct transfer **transfer, struct error *err)
     return stream_finish((*transfer)->stream, deadline_ms(IDLE_MS), err);
 }
 
-/* -- upload --------------------------------------------------------------------------------------------------------- */
+/* -- upload -------------------------------------------------------------------------------------------------------- */
 
 static void write_run(struct task *task)
 {
@@ -224,7 +224,7 @@ static int upload(struct transfer **transfer, struct error *err)
     return stream_finish((*transfer)->stream, deadline_ms(IDLE_MS), err);
 }
 
-/* -- both ----------------------------------------------------------------------------------------------------------- */
+/* -- both ---------------------------------------------------------------------------------------------------------- */
 
 static void run(void *argument)
 {
