@@ -107,16 +107,6 @@ static void settle(void *owner)
     } while (qmp_unanswered_since(domain->qmp) || settle_now(domain, &err) < 0);
 }
 
-static void ignore_event(void *owner, const char *name, json_t *data, int64_t seconds, uint32_t micros)
-{
-}
-
-static void ignore_end(void *owner, const struct error *reason)
-{
-}
-
-static const struct qmp_callbacks deaf = {ignore_event, ignore_end};
-
 /* A monitor that says at once that it is closed. */
 static struct qmp *qmp_of_nobody(const char *name)
 {
@@ -124,7 +114,7 @@ static struct qmp *qmp_of_nobody(const char *name)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
         return NULL;
     close(ends[1]);
-    return qmp_new(ends[0], name, &deaf, NULL);
+    return qmp_new(ends[0], name, NULL, NULL);
 }
 
 /* -- guests that a status file names ------------------------------------------------------------------------------- */
@@ -188,7 +178,7 @@ static void forget(const struct guest *guest, int reason)
 /* Whether the QEMU has never let its guest run. One that does not answer is taken for one that has. */
 static bool is_unborn(const struct guest *guest)
 {
-    scoped_qmp struct qmp *qmp = qemu_attach(domain_name(guest->domain), guest->status.monitor, &deaf, NULL, NULL);
+    scoped_qmp struct qmp *qmp = qemu_attach(domain_name(guest->domain), guest->status.monitor, NULL, NULL, NULL);
     scoped_json json_t *reply = qmp_command(qmp, "query-status", NULL, deadline_ms(ANSWER_MS), NULL);
     return string_equal(json_string_value(json_object_get(reply, "status")), "prelaunch");
 }
@@ -272,7 +262,7 @@ struct burial {
 /* Ends a QEMU that has not let its guest run. */
 static int end_unborn(const char *path, struct error *err)
 {
-    scoped_qmp struct qmp *qmp = qemu_attach("half-started guest", path, &deaf, NULL, err);
+    scoped_qmp struct qmp *qmp = qemu_attach("half-started guest", path, NULL, NULL, err);
     if (!qmp)
         return errno == ECONNREFUSED || errno == ENOENT ? 0 : -1; /* nobody is there any more */
     scoped_json json_t *reply = qmp_command(qmp, "query-status", NULL, deadline_ms(BURY_MS), err);

@@ -59,16 +59,6 @@ static void probe_finish(struct probe *probe)
     }
 }
 
-static void ignore_event(void *owner, const char *name, json_t *data, int64_t seconds, uint32_t micros)
-{
-}
-
-static void ignore_end(void *owner, const struct error *reason)
-{
-}
-
-static const struct qmp_callbacks callbacks = {ignore_event, ignore_end};
-
 /* Starts it and sends everything at once; the answers are collected later, so that two processes work side by side. */
 static int probe_start(struct probe *probe, const char *binary, const char *directory, enum qemu_accel accel,
                        bool general, struct error *err)
@@ -86,7 +76,7 @@ static int probe_start(struct probe *probe, const char *binary, const char *dire
         .monitor_path = arena_printf(arena, "%s/%s-%s.%d.sock", directory, base, accel_names[accel], (int)getpid()),
         .log_path = arena_printf(arena, "%s/%s-%s.%d.log", directory, base, accel_names[accel], (int)getpid()),
     };
-    if (qemu_spawn(&probe->options, &callbacks, NULL, &probe->spawned, err) < 0)
+    if (qemu_spawn(&probe->options, NULL, NULL, &probe->spawned, err) < 0)
         return -1;
     for (size_t i = 0; i < ACCEL; i++)
         probe->accel[i].command = accel_commands[i];

@@ -165,14 +165,6 @@ static void entry_save(const struct entry *entry, const json_t *document)
         log_warning("%s; the CPU models of '%s' will be asked again after a restart", err.message, entry->caps->binary);
 }
 
-static void ignore_event(void *owner, const char *name, json_t *data, int64_t seconds, uint32_t micros)
-{
-}
-
-static void ignore_end(void *owner, const struct error *reason)
-{
-}
-
 /* The names of the switches that are on. */
 static json_t *switches_on(const json_t *expansion)
 {
@@ -212,7 +204,6 @@ static json_t *models_ask(const struct entry *entry, struct qmp *qmp, deadline u
 /* {"stamp": ..., "models": {...}} from a QEMU that runs for this alone. Waits. */
 static json_t *models_probe(const struct entry *entry, deadline until, struct error *err)
 {
-    static const struct qmp_callbacks callbacks = {ignore_event, ignore_end};
     scoped_arena struct arena *arena = arena_new();
     scoped_free char *socket = document_path(entry, "sock"), *log = document_path(entry, "log");
     scoped_qemu_spawned struct qemu_spawned spawned = {0};
@@ -225,7 +216,7 @@ static json_t *models_probe(const struct entry *entry, deadline until, struct er
         .name = "CPU models", .argv = argv, .monitor_path = socket, .log_path = log};
     json_t *models = NULL;
     if (directory_make(entry->cache->directory, 0700, err) == 0 &&
-        qemu_spawn(&options, &callbacks, NULL, &spawned, err) == 0 &&
+        qemu_spawn(&options, NULL, NULL, &spawned, err) == 0 &&
         qemu_handshake(&spawned, &options, until, err) == 0)
         models = models_ask(entry, spawned.qmp, until, err);
     unlink(socket);

@@ -131,7 +131,8 @@ static void qmp_close(struct qmp *qmp, const struct error *reason)
 static void qmp_lose(struct qmp *qmp, const struct error *reason)
 {
     qmp_close(qmp, reason);
-    qmp->callbacks.closed(qmp->owner, reason);
+    if (qmp->callbacks.closed)
+        qmp->callbacks.closed(qmp->owner, reason);
 }
 
 static const char *json_text(const json_t *object, const char *key)
@@ -186,9 +187,10 @@ static int take_reply(struct qmp *qmp, json_t *message, struct error *err)
 static void take_event(struct qmp *qmp, json_t *message, const char *name)
 {
     json_t *time = json_object_get(message, "timestamp");
-    qmp->callbacks.event(qmp->owner, name, json_object_get(message, "data"),
-                         json_integer_value(json_object_get(time, "seconds")),
-                         (uint32_t)json_integer_value(json_object_get(time, "microseconds")));
+    if (qmp->callbacks.event)
+        qmp->callbacks.event(qmp->owner, name, json_object_get(message, "data"),
+                             json_integer_value(json_object_get(time, "seconds")),
+                             (uint32_t)json_integer_value(json_object_get(time, "microseconds")));
 }
 
 static void take_greeting(struct qmp *qmp, json_t *greeting)
@@ -541,7 +543,8 @@ struct qmp *qmp_new(int fd, const char *name, const struct qmp_callbacks *callba
     struct qmp *qmp = xcalloc(1, sizeof *qmp);
     qmp->fd = fd;
     qmp->name = xstrdup(name);
-    qmp->callbacks = *callbacks;
+    if (callbacks)
+        qmp->callbacks = *callbacks;
     qmp->owner = owner;
     list_init(&qmp->calls);
     list_init(&qmp->chunks);

@@ -272,14 +272,6 @@ static void make_image(const char *node)
     json_decref(json);
 }
 
-static void ignore_event(void *owner, const char *name, json_t *data, int64_t seconds, uint32_t micros)
-{
-}
-
-static void ignore_end(void *owner, const struct error *reason)
-{
-}
-
 static struct argv *tame_all(struct arena *arena, const struct argv *argv)
 {
     struct argv *tamed = argv_new(arena);
@@ -294,12 +286,11 @@ static struct argv *tame_all(struct arena *arena, const struct argv *argv)
 static int start(struct qemu_spawned *vm, struct arena *arena, const char *guest, const struct argv *argv,
                  const char *name, struct error *err)
 {
-    static const struct qmp_callbacks callbacks = {ignore_event, ignore_end};
     const struct qemu_spawn_options how = {.name = guest,
                                            .argv = argv,
                                            .monitor_path = arena_printf(arena, "%s/%s", folder, name),
                                            .log_path = arena_printf(arena, "%s/%s.log", folder, guest)};
-    return qemu_spawn(&how, &callbacks, NULL, vm, err) < 0 ? -1 : qemu_handshake(vm, &how, deadline_ms(30000), err);
+    return qemu_spawn(&how, NULL, NULL, vm, err) < 0 ? -1 : qemu_handshake(vm, &how, deadline_ms(30000), err);
 }
 
 /* libvirt's own arguments, without what only libvirt's directories have. */
