@@ -193,6 +193,8 @@ static int run_vncdisplay(struct invocation *in, struct error *err)
     scoped_document struct document *document = domain_get_document(in, &dom, 0, err);
     if (!document)
         return -1;
+    if (dom.id < 0)
+        return error_set(err, ERR_OPERATION_INVALID, "domain '%s' does not run", dom.name);
     int32_t port = 0;
     const char *listen = document_string(in->arena, document, NULL, "/domain/devices/graphics[@type='vnc']/@listen");
     parse_i32(document_string(in->arena, document, NULL, "/domain/devices/graphics[@type='vnc']/@port") ?: "0", 10,

@@ -179,8 +179,10 @@ static int add_rates(struct invocation *in, const struct tune_field *field, stru
         if (*word)
             params_add_u32(wanted, arena_printf(in->arena, "%s.%s", field->param, parts[i]), value);
     }
-    return good && !rest ? 0 : error_set(err, ERR_INVALID_ARG, "--%s takes average,peak,burst%s in KiB, not '%s'", field->option,
-                                 count == 4 ? ",floor" : "", option_text(in, field->option));
+    if (good && !rest)
+        return 0;
+    return error_set(err, ERR_INVALID_ARG, "--%s takes average,peak,burst%s in KiB, not '%s'", field->option,
+                     count == 4 ? ",floor" : "", option_text(in, field->option));
 }
 
 static int add_field(struct invocation *in, const struct tune_field *field, struct params *wanted, struct error *err)
@@ -311,7 +313,8 @@ static int add_assignment(struct invocation *in, const char *word, const struct 
                          "them", name);
     bool is_unsigned = now->value.type == TYPED_PARAM_ULLONG;
     if (is_unsigned ? parse_u64(equal + 1, 0, &large) < 0 : parse_i64(equal + 1, 0, &number) < 0)
-        return error_set(err, ERR_INVALID_ARG, "the scheduler parameter '%s' takes a number, not '%s'", name, equal + 1);
+        return error_set(err, ERR_INVALID_ARG, "the scheduler parameter '%s' takes a number, not '%s'", name,
+                         equal + 1);
     if (is_unsigned)
         params_add_u64(wanted, name, large);
     else
@@ -436,7 +439,8 @@ static const struct command_option perf_options[] = {
 
 const struct command tune_commands[] = {
     {"blkdeviotune", "domain", "show or set the I/O limits of a disk", NULL, blkdeviotune_options, run_tune},
-    {"blkiotune", "domain", "show or set weights and limits of a domain's block I/O", NULL, blkiotune_options, run_tune},
+    {"blkiotune", "domain", "show or set weights and limits of a domain's block I/O", NULL, blkiotune_options,
+     run_tune},
     {"domlaunchsecinfo", "domain", "how the start of a domain is secured", NULL, domain_options, run_domlaunchsecinfo},
     {"schedinfo", "domain", "show or set how a domain is scheduled", NULL, schedinfo_options, run_schedinfo},
     {"domiftune", "domain", "show or set the rates of a network interface", NULL, domiftune_options, run_tune},

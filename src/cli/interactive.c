@@ -56,12 +56,11 @@ static int editor_read(EditLine *edit, wchar_t *out)
     }
 }
 
-/* Candidates as they come: their longest common beginning, and all of them for showing. */
+/* Candidates as they come. */
 struct candidates {
     struct completion completion;
-    struct text list;
-    char *common;
-    size_t count;
+    const char **words;
+    size_t count, capacity;
 };
 
 static void gather(struct completion *completion, const char *candidate)
@@ -69,15 +68,55 @@ static void gather(struct completion *completion, const char *candidate)
     struct candidates *candidates = container_of(completion, struct candidates, completion);
     if (!string_starts(candidate, completion->prefix))
         return;
-    text_printf(&candidates->list, "%s%s", candidates->count ? "  " : "", candidate);
-    if (!candidates->count++) {
-        candidates->common = arena_strdup(completion->arena, candidate);
-        return;
+    if (candidates->count == candidates->capacity) {
+        size_t capacity = candidates->capacity ? candidates->capacity * 2 : 16;
+        const char **grown = arena_new_array(completion->arena, capacity, const char *);
+        if (candidates->count)
+            memcpy(grown, candidates->words, candidates->count * sizeof *grown);
+        candidates->words = grown;
+        candidates->capacity = capacity;
     }
+    candidates->words[candidates->count++] = arena_strdup(completion->arena, candidate);
+}
+
+static int compare_words(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+/* How long a beginning all of them share; sorted, the first and the last tell. */
+static size_t common_length(const struct candidates *candidates)
+{
+    const char *first = candidates->words[0], *last = candidates->words[candidates->count - 1];
     size_t same = 0;
-    while (candidates->common[same] && candidates->common[same] == candidate[same])
+    while (first[same] && first[same] == last[same])
         same++;
-    candidates->common[same] = '\0';
+    return same;
+}
+
+/* What is typed for the rest of a word, so that the parser reads it back: in an open quote as it is. */
+static char *typed_rest(struct arena *arena, const char *rest, size_t length, char quote, bool whole)
+{
+    scoped_text struct text out = {0};
+    for (size_t i = 0; i < length; i++) {
+        const char *special = quote == '\'' ? "" : quote ? "\\\"" : " \t\\'\"#;";
+        if (strchr(special, rest[i]) && *special)
+            text_append_char(&out, '\\');
+        text_append_char(&out, rest[i]);
+    }
+    if (whole && quote)
+        text_append_char(&out, quote);
+    if (whole)
+        text_append_char(&out, ' ');
+    return arena_strdup(arena, text_string(&out));
+}
+
+static void show_candidates(const struct candidates *candidates)
+{
+    putchar('\n');
+    for (size_t i = 0; i < candidates->count; i++)
+        printf("%s%s", i ? "  " : "", candidates->words[i]);
+    putchar('\n');
 }
 
 static unsigned char editor_complete(EditLine *edit, int key)
@@ -86,26 +125,25 @@ static unsigned char editor_complete(EditLine *edit, int key)
     el_get(edit, EL_CLIENTDATA, &editor);
     scoped_arena struct arena *arena = arena_new();
     const LineInfo *line = el_line(edit);
-    char **words, *empty = "";
-    bool open = false;
-    size_t count = parse_partial(arena, arena_strndup(arena, line->buffer, line->cursor - line->buffer), &words, &open);
+    char **words, *empty = "", quote;
+    bool open;
+    size_t count = parse_partial(arena, arena_strndup(arena, line->buffer, line->cursor - line->buffer), &words, &open,
+                                 &quote);
     if (!open)
-        words[count++] = empty; /* parse_partial() left room */
+        words[count++] = empty;
     struct candidates candidates = {.completion = {.shell = editor->shell, .arena = arena, .offer = gather}};
     complete_words(&candidates.completion, count, words);
-    unsigned char result = CC_ERROR;
-    if (candidates.count) {
-        const char *more = candidates.common + strlen(candidates.completion.prefix);
-        result = CC_REFRESH;
-        if (*more || candidates.count == 1)
-            el_insertstr(edit, arena_printf(arena, "%s%s", more, candidates.count == 1 ? " " : ""));
-        else {
-            printf("\n%s\n", text_string(&candidates.list));
-            result = CC_REDISPLAY;
-        }
+    if (!candidates.count)
+        return CC_ERROR;
+    qsort(candidates.words, candidates.count, sizeof *candidates.words, compare_words);
+    size_t typed = strlen(candidates.completion.prefix), more = common_length(&candidates) - typed;
+    bool whole = candidates.count == 1;
+    if (!more && !whole) {
+        show_candidates(&candidates);
+        return CC_REDISPLAY;
     }
-    text_finish(&candidates.list);
-    return result;
+    el_insertstr(edit, typed_rest(arena, candidates.words[0] + typed, more, quote, whole));
+    return CC_REFRESH;
 }
 
 static char *history_path(void)

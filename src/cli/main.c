@@ -28,6 +28,11 @@ static int program_run(struct program *program, struct shell *shell)
     int left = program->argc - first;
     if (left == 0)
         return shell_interact(shell);
+    if (left == 1 && !*program->argv[first]) { /* a script's empty variable, most likely */
+        error_set(&err, ERR_INVALID_ARG, "the command is empty; 'help' lists the commands");
+        output_error(shell, &err);
+        return -1;
+    }
     return left == 1 ? shell_run_line(shell, program->argv[first])
                      : shell_run_words(shell, left, program->argv + first);
 }

@@ -16,6 +16,7 @@ struct lexer {
     int count;
     char *const *words;
     bool lenient, open; /* for completion: what is unfinished ends at the end of the line */
+    char quote;         /* left open by the last word */
 };
 
 static enum token_kind lex_word(struct lexer *lexer, char **word, struct error *err)
@@ -40,6 +41,7 @@ static enum token_kind lex_word(struct lexer *lexer, char **word, struct error *
     if (quote && !lexer->lenient)
         return error_set(err, ERR_INVALID_ARG, "the quote %c is not closed in: %s", quote, lexer->line), TOKEN_BAD;
     lexer->open = !*p;
+    lexer->quote = quote;
     lexer->line = p;
     *word = arena_strdup(lexer->arena, text_string(&out));
     return TOKEN_WORD;
@@ -247,7 +249,7 @@ int parse_words(struct shell *shell, struct arena *arena, int count, char *const
     return parse_all(shell, &lexer, invocations, err);
 }
 
-size_t parse_partial(struct arena *arena, const char *line, char ***words, bool *open)
+size_t parse_partial(struct arena *arena, const char *line, char ***words, bool *open, char *quote)
 {
     struct lexer lexer = {.arena = arena, .line = line, .lenient = true};
     char **found = arena_new_array(arena, strlen(line) + 2, char *);
@@ -257,6 +259,7 @@ size_t parse_partial(struct arena *arena, const char *line, char ***words, bool 
         count = kind == TOKEN_WORD ? count + 1 : 0;
         *open = kind == TOKEN_WORD && lexer.open;
     }
+    *quote = *open ? lexer.quote : 0;
     *words = found;
     return count;
 }

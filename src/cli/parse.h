@@ -15,8 +15,9 @@ int parse_words(struct shell *shell, struct arena *arena, int count, char *const
                 struct error *err);
 
 /* Cuts a line that is not finished yet into words, for completion: those of its last command. An open quote ends at the
- * end. *open says whether the last word may still grow (no blank after it). Returns the number of words. */
-size_t parse_partial(struct arena *arena, const char *line, char ***words, bool *open);
+ * end. *open says whether the last word may still grow (no blank after it), *quote which quote is open in it, or 0.
+ * Returns the number of words; there is room for one more. */
+size_t parse_partial(struct arena *arena, const char *line, char ***words, bool *open, char *quote);
 
 /* "<domain>", "--name <string>": how messages and help write an option. */
 char *option_syntax(struct arena *arena, const struct command_option *option);

@@ -32,6 +32,7 @@ def test_words_of_the_shell_are_not_parsed_again():
 
 
 @pytest.mark.parametrize("line, words", [
+    ("", "is empty"),
     ("nope", "no command 'nope'"),
     ("echo a; nope", "no command 'nope'"),
     ("echo 'a", "quote ' is not closed"),

@@ -194,6 +194,10 @@ def test_interactive_shell(guests, scratch):
     terminal.type("\r")
     terminal.wait_for("paused")
     terminal.wait_for("godwit # ")
+    for typed in ("domstate 日\t\r", "domstate '日\t\r", 'domstate "日\t\r'):    # its name has a blank: quoted as needed
+        terminal.type(typed)
+        terminal.wait_for("shut off")
+        terminal.wait_for("godwit # ")
     terminal.type("cd /usr; pwd\r")
     terminal.wait_for("/usr\r\n")
     terminal.type("nope\r")
