@@ -23,7 +23,7 @@ static void report(struct check *check, enum check_result result, const char *su
 {
     const struct check_rule *rule = check->rule;
     json_t *finding = json_pack("{s:s, s:s, s:s, s:b}", "id", rule->id, "title", rule->title, "result",
-                                result_names[result], "unsafe", rule->unsafe);
+                                result_names[result], "unsafe", (rule->flags & CHECK_UNSAFE) != 0);
     facts_put(finding, "subject", subject);
     facts_put(finding, "source", source);
     facts_put(finding, "destination", destination);
@@ -40,7 +40,10 @@ void check_bad(struct check *check, const char *subject, const char *source, con
                const char *remedy)
 {
     static const enum check_result results[] = {CHECK_FAIL, CHECK_WARN, CHECK_NOTE};
-    report(check, results[check->rule->category], subject, source, destination, remedy);
+    enum check_result result = results[check->rule->category];
+    if (result == CHECK_FAIL && check->rule->flags & CHECK_LIVE && fact_flag(check->question, "options.offline") == 1)
+        result = CHECK_WARN;
+    report(check, result, subject, source, destination, remedy);
 }
 
 void check_unknown(struct check *check, const char *subject, const char *source, const char *destination)
@@ -115,7 +118,7 @@ int check_refuse(const json_t *findings, bool unsafe, const char *name, struct e
             continue;
         text_append(&words, count++ ? " | " : "");
         append_finding(&words, finding);
-        if (!code || (code == ERR_MIGRATE_UNSAFE && !rule->unsafe))
+        if (!code || (code == ERR_MIGRATE_UNSAFE && !(rule->flags & CHECK_UNSAFE)))
             code = rule->code;
     }
     if (!count)
@@ -128,5 +131,5 @@ void check_document(struct text *out)
     text_append(out, "| rule | when broken | what is required | |\n|---|---|---|---|\n");
     for (const struct check_rule *rule = check_rules; rule->id; rule++)
         text_printf(out, "| `%s` | %s%s | %s | %s |\n", rule->id, category_names[rule->category],
-                    rule->unsafe ? ", passes with --unsafe" : "", rule->title, rule->why);
+                    rule->flags & CHECK_UNSAFE ? ", passes with --unsafe" : "", rule->title, rule->why);
 }

@@ -13,12 +13,17 @@ enum check_category { CHECK_ERROR, CHECK_WARNING, CHECK_INFORMATION };
 /* What a rule found. The worst ones come last. */
 enum check_result { CHECK_PASS, CHECK_UNKNOWN, CHECK_NOTE, CHECK_WARN, CHECK_FAIL };
 
+enum check_flags {
+    CHECK_UNSAFE = 1, /* --unsafe lets the migration pass nevertheless */
+    CHECK_LIVE = 2,   /* of a guest that does not run (--offline) only the definition moves: then it is a warning */
+};
+
 struct check;
 
 struct check_rule {
     const char *id;
     enum check_category category; /* what it means when it is broken */
-    bool unsafe;                  /* --unsafe lets the migration pass nevertheless */
+    unsigned flags;               /* enum check_flags */
     int code;                     /* of the error that refuses the migration */
     const char *title;            /* what is required, in a few words */
     /* Reports what it finds by check_good(), _bad() and _unknown(); nothing at all when it does not apply. */
@@ -71,6 +76,7 @@ CHECK_RULE(emulator);
 CHECK_RULE(machine);
 CHECK_RULE(qemu_older);
 CHECK_RULE(qemu_newer);
+CHECK_RULE(capabilities);
 CHECK_RULE(virt_type);
 CHECK_RULE(cpu);
 CHECK_RULE(cpu_passthrough);

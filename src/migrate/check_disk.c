@@ -13,8 +13,15 @@ struct pair {
 
 static bool local(const json_t *disk)
 {
-    const char *type = fact_text(disk, "type") ?: "";
-    return (!strcmp(type, "file") || !strcmp(type, "block")) && fact_text(disk, "there");
+    const char *path = fact_text(disk, "there");
+    return fact_text(disk, "volume") || (path && *path == '/');
+}
+
+/* As the destination's definition names it. */
+static const char *path_of(struct check *check, const json_t *disk)
+{
+    const char *path = fact_text(disk, "there"), *pool = fact_text(disk, "pool");
+    return path ? path : arena_printf(check->arena, "volume '%s' of pool '%s'", fact_text(disk, "volume"), pool ?: "");
 }
 
 /* Calls rule() for each disk that lies in a file or block device. */
@@ -30,7 +37,7 @@ static void each_disk(struct check *check, void (*rule)(struct check *check, con
                         .here = disk,
                         .there = fact_find(found, "target", target),
                         .subject = arena_printf(check->arena, "disk %s", target ?: "?"),
-                        .path = fact_text(disk, "there"),
+                        .path = path_of(check, disk),
                         .readonly = fact_flag(disk, "readonly") == 1,
                         .copied = fact_flag(disk, "copied") == 1,
                     });

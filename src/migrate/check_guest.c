@@ -61,9 +61,13 @@ void check_name_free(struct check *check)
 {
     const char *state = fact_text(check->answer, "guest.state");
     const char *holder = fact_text(check->answer, "guest.name_holder");
+    const char *other = fact_text(check->answer, "guest.other_name");
     if (!fact(check->answer, "guest"))
         return;
-    if (holder)
+    if (other)
+        check_bad(check, NULL, NULL, arena_printf(check->arena, "its UUID is that of domain '%s'", other),
+                  "undefine that one there, or give one of them another UUID");
+    else if (holder)
         check_bad(check, NULL, NULL, arena_printf(check->arena, "another domain has the name (UUID %s)", holder),
                   "rename or undefine it there, or choose another name with --dname");
     else if (state && strcmp(state, "shut off"))
@@ -192,6 +196,27 @@ void check_qemu_newer(struct check *check)
     if (versions(check, &here, &there) && there > here)
         check_bad(check, NULL, version_text(check->arena, here), version_text(check->arena, there),
                   "the way back goes to an older QEMU: test it with a guest that you can spare");
+}
+
+void check_capabilities(struct check *check)
+{
+    const json_t *wishes = fact(check->question, "options.capabilities");
+    const json_t *there = fact(check->answer, "qemu.migration_capabilities");
+    for (size_t i = 0; i < json_array_size(wishes); i++) {
+        const json_t *wish = json_array_get(wishes, i);
+        const char *option = fact_text(wish, "option"), *name = fact_text(wish, "capability") ?: "";
+        bool both = fact_flag(wish, "both") == 1;
+        if (fact_flag(wish, "here") == 0)
+            check_bad(check, option, arena_printf(check->arena, "QEMU has no '%s'", name), NULL,
+                      "leave the option out, or restart the guest with a newer QEMU");
+        else if (both && check->answer && !there)
+            check_unknown(check, option, name, NULL);
+        else if (both && there && !fact_list_has(there, name))
+            check_bad(check, option, name, "QEMU does not have it", "leave the option out, or install a newer QEMU "
+                "there");
+        else
+            check_good(check, option, name, both && there ? name : NULL);
+    }
 }
 
 void check_virt_type(struct check *check)

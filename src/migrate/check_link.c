@@ -197,6 +197,8 @@ void check_port(struct check *check)
         check_bad(check, NULL, NULL, closed, "free a port of the destination's migration range");
         return;
     }
+    if (!host && string_equal(fact_text(check->answer, "kind"), "libvirt"))
+        check_unknown(check, NULL, NULL, NULL);
     if (!host || !fact_number(check->answer, "listener.port", &port) || fact_text(check->question, "link.unresolved"))
         return;
     const char *place = arena_printf(check->arena, "%s port %lld", host, (long long)port);

@@ -3,18 +3,19 @@
 
 /* The table. A new requirement is a row here and a function in one of the check_*.c files. */
 
-#define ERROR       CHECK_ERROR, false
-#define UNSAFE      CHECK_ERROR, true
-#define WARNING     CHECK_WARNING, false
-#define INFORMATION CHECK_INFORMATION, false
+#define ALWAYS      CHECK_ERROR, 0
+#define ERROR       CHECK_ERROR, CHECK_LIVE
+#define UNSAFE      CHECK_ERROR, CHECK_LIVE | CHECK_UNSAFE
+#define WARNING     CHECK_WARNING, 0
+#define INFORMATION CHECK_INFORMATION, 0
 
 const struct check_rule check_rules[] = {
     /* the guest */
-    {"state", ERROR, ERR_OPERATION_INVALID, "the guest runs", check_state,
+    {"state", ALWAYS, ERR_OPERATION_INVALID, "the guest runs", check_state,
      "A guest that does not run, or is about to end, has no memory to move; `--offline` moves its definition."},
-    {"same-host", ERROR, ERR_OPERATION_INVALID, "the destination is another host", check_same_host,
+    {"same-host", ALWAYS, ERR_OPERATION_INVALID, "the destination is another host", check_same_host,
      "Hosts are told apart by their host UUID."},
-    {"name-free", ERROR, ERR_OPERATION_FAILED, "name and UUID are free there", check_name_free,
+    {"name-free", ALWAYS, ERR_OPERATION_FAILED, "name and UUID are free there", check_name_free,
      "The destination must not have another domain of that name, nor run this one."},
     {"blockers", ERROR, ERR_OPERATION_INVALID, "QEMU can migrate every device", check_blockers,
      "QEMU itself is asked what keeps it from migrating (`blocked-reasons`)."},
@@ -37,6 +38,8 @@ const struct check_rule check_rules[] = {
      "Backwards, QEMU promises less than forwards."},
     {"qemu-newer", INFORMATION, ERR_CONFIG_UNSUPPORTED, "the way back is the same version", check_qemu_newer,
      "Towards a newer QEMU is safe; the way back is the backward case."},
+    {"capabilities", ERROR, ERR_OPERATION_UNSUPPORTED, "both QEMUs can do what is asked for", check_capabilities,
+     "Options like `--parallel` need a migration capability of QEMU, most of them on both sides."},
     {"virt-type", ERROR, ERR_CONFIG_UNSUPPORTED, "the accelerator is there", check_virt_type,
      "A guest of type kvm needs a usable /dev/kvm."},
     {"cpu", ERROR, ERR_CPU_INCOMPATIBLE, "the CPU has every feature that the guest sees", check_cpu,
@@ -60,7 +63,7 @@ const struct check_rule check_rules[] = {
     {"disk-same", UNSAFE, ERR_MIGRATE_UNSAFE, "images are the same on both hosts", check_disk_same,
      "Proven, not guessed: the source writes a random text into a file beside the image (never into it), and the "
      "destination reads it there."},
-    {"disk-room", ERROR, ERR_OPERATION_FAILED, "copied disks have room", check_disk_room,
+    {"disk-room", ALWAYS, ERR_OPERATION_FAILED, "copied disks have room", check_disk_room,
      "With `--copy-storage-*`: the directory is there and has room for what is not there yet."},
     {"disk-chain", ERROR, ERR_OPERATION_FAILED, "backing files are there", check_disk_chain,
      "Every layer below an overlay that is not copied whole."},

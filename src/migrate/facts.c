@@ -129,7 +129,12 @@ static json_t *disk_facts(const struct disk *disk, const struct disk *there, con
     facts_put(facts, "target", disk->target);
     facts_put(facts, "type", source_type_name(disk->source.type));
     facts_put(facts, "path", disk_source_path(&disk->source));
-    facts_put(facts, "there", disk_source_path(&there->source));
+    if (there->source.type == SOURCE_TYPE_VOLUME) { /* where it lies there, only the pool of that name knows */
+        facts_put(facts, "pool", there->source.pool);
+        facts_put(facts, "volume", there->source.volume);
+    } else {
+        facts_put(facts, "there", disk_source_path(&there->source));
+    }
     facts_put(facts, "format", there->source.format);
     facts_put(facts, "cache", disk_cache_name(disk->cache));
     facts_put(facts, "protocol", network_protocol_name(disk->source.protocol));

@@ -84,7 +84,7 @@ static json_t *free_hugepages(void)
     return list;
 }
 
-json_t *facts_of_memory(void)
+json_t *facts_of_memory(const json_t *question)
 {
     char text[4096];
     json_t *memory = json_object();
@@ -93,7 +93,8 @@ json_t *facts_of_memory(void)
         facts_put_number(memory, "available_kib", meminfo_kib(text, "MemAvailable:"));
         facts_put_number(memory, "swap_free_kib", meminfo_kib(text, "SwapFree:"));
     }
-    json_object_set_new(memory, "hugepages", free_hugepages());
+    if (fact_flag(question, "guest.hugepages") == 1)
+        json_object_set_new(memory, "hugepages", free_hugepages());
     return memory;
 }
 

@@ -94,6 +94,8 @@ void migration_tell_capabilities(const struct qemu_caps *caps, struct migrate_co
  * migration->extra_caps what has to be turned off when it fails. Waits. */
 int migration_configure(struct migration *migration, bool source, const struct migrate_cookie *remote,
                         struct error *err);
+/* What the flags ask of QEMU: [{"option", "capability", "both": whether the destination's needs it too}]. */
+json_t *migration_wishes(uint32_t flags);
 /* Turns off what a failed or interrupted migration left on. Waits. */
 void migration_unconfigure(struct domain *domain, const char **capabilities);
 /* Capabilities that are off unless a migration asks for them; NULL-terminated. */

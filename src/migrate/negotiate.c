@@ -64,6 +64,16 @@ struct migrate_cookie migration_cookie(const struct migration *migration, const 
     return cookie;
 }
 
+json_t *migration_wishes(uint32_t flags)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < COUNT(capabilities); i++)
+        if (flags & capabilities[i].flag)
+            json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "option", capabilities[i].option, "capability",
+                                                  capabilities[i].name, "both", capabilities[i].both));
+    return list;
+}
+
 static int add_capability(json_t *list, struct migration *migration, size_t row, bool known_here, bool known_there,
                           struct error *err)
 {

@@ -60,8 +60,8 @@ int preflight_gate_peer(struct client *client, struct domain *domain, const stru
 
 /* {"hostname", "uuid", "cpu", "last_cpu", ...}; caps may be NULL. Does not wait. */
 json_t *facts_of_host(const struct driver *driver, const struct qemu_caps *caps, enum qemu_accel accel);
-/* {"total_kib", "available_kib", "swap_free_kib", "hugepages"}. Does not wait. */
-json_t *facts_of_memory(void);
+/* {"total_kib", "available_kib", "swap_free_kib"}, and when the guest wants them "hugepages". Does not wait. */
+json_t *facts_of_memory(const json_t *question);
 /* "active", "down" or "not there"; does not wait. */
 const char *bridge_state(const char *bridge);
 /* "ADDRESS/PREFIX" of an interface's IPv4 addresses. Does not wait. */

@@ -10,6 +10,7 @@
 #include "migrate/link.h"
 #include "migrate/preflight.h"
 #include "migrate/probe.h"
+#include "qemu/block.h"
 #include "qemu/cpu_compare.h"
 
 /* The destination's end of the conversation: what it found of each thing that the source asked for. */
@@ -26,6 +27,8 @@ static json_t *answer_guest(struct driver *driver, const json_t *question)
     struct object *same = uuid && uuid_parse(uuid, bytes) == 0 ? registry_find_uuid(&driver->domains, bytes, NULL) :
         NULL;
     struct object *holder = name ? registry_find_name(&driver->domains, name, NULL) : NULL;
+    if (same && !string_equal(same->name, name))
+        facts_put(facts, "other_name", same->name);
     if (same)
         facts_put(facts, "state", object_active(same) ? domain_of(same)->incoming ? "arriving" : "running" : "shut "
             "off");
@@ -49,6 +52,10 @@ static json_t *answer_qemu(const struct qemu_caps *caps, const json_t *question)
     for (size_t i = 0; i < caps->tpm_models.count; i++)
         json_array_append_new(models, json_string(caps->tpm_models.item[i]));
     json_object_set_new(facts, "tpm_models", models);
+    json_t *capabilities = json_array();
+    for (size_t i = 0; i < caps->migration_capabilities.count; i++)
+        json_array_append_new(capabilities, json_string(caps->migration_capabilities.item[i]));
+    json_object_set_new(facts, "migration_capabilities", capabilities);
     if (machine) {
         facts_put(facts, "machine", machine->name);
         facts_put_number(facts, "max_vcpus", machine->max_cpus);
@@ -178,22 +185,51 @@ static json_t *disk_found(const json_t *disk, const struct probe_file *file, con
     return facts;
 }
 
-static bool is_path(const char *path)
+/* Where a volume lies here; NULL with err. May wait. */
+static const char *volume_path(struct driver *driver, const json_t *disk, struct arena *arena, struct error *err)
 {
-    return path && *path == '/';
+    struct disk volume = {.source = {.type = SOURCE_TYPE_VOLUME, .pool = fact_text(disk, "pool"),
+                                     .volume = fact_text(disk, "volume")},
+                          .target = fact_text(disk, "target") ?: ""};
+    struct disk *item = &volume;
+    struct domain_def def = {.arena = arena, .disks = {.item = &item, .count = 1}};
+    if (!driver->find_volumes)
+        return error_null(err, ERR_NO_SUPPORT, "there are no storage pools");
+    return driver->find_volumes(driver->notify_owner, &def, err) < 0 ? NULL : disk_source_path(&volume.source);
+}
+
+/* The path of each disk here, "" for those that lie in no file; what cannot be found goes into `found`. */
+static const char **disk_paths(struct driver *driver, const json_t *disks, struct arena *arena, json_t *found)
+{
+    const char **paths = arena_new_array(arena, json_array_size(disks) + 1, const char *);
+    for (size_t i = 0; i < json_array_size(disks); i++) {
+        const json_t *disk = json_array_get(disks, i);
+        const char *path = fact_text(disk, "there");
+        struct error err;
+        if (!path && fact_text(disk, "volume") && !(path = volume_path(driver, disk, arena, &err))) {
+            json_t *fault = json_object();
+            facts_put(fault, "target", fact_text(disk, "target"));
+            facts_put(fault, "error", err.message);
+            json_array_append_new(found, fault);
+        }
+        paths[i] = path && *path == '/' ? path : "";
+    }
+    return paths;
 }
 
 /* Disks with the layers of each behind it, then the other files. */
-static void answer_files(json_t *answer, const json_t *question)
+static void answer_files(json_t *answer, struct driver *driver, const json_t *question)
 {
+    scoped_arena struct arena *arena = arena_new();
+    scoped_json json_t *found = json_array(), *others = json_array();
     const json_t *disks = fact(question, "guest.disks"), *files = fact(question, "guest.files");
     scoped_probe struct probe *probe = probe_new(fact_text(question, "mark.name"), fact_text(question, "mark.text"));
     if (probe->mark_name && strchr(probe->mark_name, '/'))
         return;
+    const char **paths = disk_paths(driver, disks, arena, found);
     for (size_t i = 0; i < json_array_size(disks); i++) {
         const json_t *disk = json_array_get(disks, i), *chain = fact(disk, "chain");
-        const char *path = fact_text(disk, "there");
-        struct probe_file *file = probe_add(probe, is_path(path) ? path : "");
+        struct probe_file *file = probe_add(probe, paths[i]);
         file->find_mark = fact_flag(disk, "file.marked") == 1;
         file->look_at_directory = fact_flag(disk, "copied") == 1;
         for (size_t j = 0; j < json_array_size(chain); j++)
@@ -203,18 +239,17 @@ static void answer_files(json_t *answer, const json_t *question)
         probe_add(probe, fact_text(json_array_get(files, i), "path") ?: "");
     if (probe_run(&probe, FILES_MS, NULL) < 0)
         return; /* a server that hangs: nothing is known */
-    json_t *found = json_array(), *others = json_array();
     const struct probe_file *file = probe->files;
     for (size_t i = 0; i < json_array_size(disks); i++) {
         const json_t *disk = json_array_get(disks, i);
-        if (is_path(fact_text(disk, "there")))
+        if (*paths[i])
             json_array_append_new(found, disk_found(disk, file, file + 1));
         file += 1 + json_array_size(fact(disk, "chain"));
     }
     for (size_t i = 0; i < json_array_size(files); i++)
         json_array_append_new(others, file_facts(file++));
-    json_object_set_new(answer, "disks", found);
-    json_object_set_new(answer, "files", others);
+    json_object_set(answer, "disks", found);
+    json_object_set(answer, "files", others);
 }
 
 /* -- network ------------------------------------------------------------------------------------------------------- */
@@ -289,14 +324,14 @@ json_t *preflight_answer(struct driver *driver, const json_t *question, unsigned
     json_t *answer = json_pack("{s:s, s:I}", "kind", "godwit", "received_ms", (json_int_t)clock_ms());
     answer_emulator(answer, driver, question);
     json_object_set_new(answer, "guest", answer_guest(driver, question));
-    json_object_set_new(answer, "memory", facts_of_memory());
+    json_object_set_new(answer, "memory", facts_of_memory(question));
     json_object_set_new(answer, "interfaces", answer_interfaces(question));
     json_object_set_new(answer, "graphics", answer_graphics(question));
     json_object_set_new(answer, "secrets", json_array()); /* nobody keeps any */
-    answer_files(answer, question);
+    answer_files(answer, driver, question);
     if (name && !(flags & PREFLIGHT_QUICK))
         json_object_set_new(answer, "back", link_resolve(name, NAME_MS));
-    if (fact_flag(question, "options.offline") != 1)
+    if (fact_flag(question, "options.offline") != 1 && fact_flag(question, "options.tunnelled") != 1)
         json_object_set_new(answer, "listener", answer_listener(driver, question));
     json_object_set_new(answer, "answered_ms", json_integer((json_int_t)clock_ms()));
     return answer;
@@ -309,9 +344,9 @@ int preflight_gate_destination(struct driver *driver, const struct domain_def *d
     scoped_json json_t *question = json_pack("{s:o}", "guest", facts_of_guest(def, def, options));
     scoped_json json_t *answer = json_object();
     answer_emulator(answer, driver, question);
-    json_object_set_new(answer, "memory", facts_of_memory());
+    json_object_set_new(answer, "memory", facts_of_memory(question));
     json_object_set_new(answer, "interfaces", answer_interfaces(question));
-    answer_files(answer, question);
+    answer_files(answer, driver, question);
     scoped_json json_t *findings = check_run(question, answer);
     return check_refuse(findings, options->flags & MIGRATE_UNSAFE, def->name, err);
 }

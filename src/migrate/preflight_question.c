@@ -255,9 +255,11 @@ static void watch_marks(const json_t *question)
 
 static json_t *wishes(const struct migrate_options *options)
 {
-    json_t *facts = json_pack("{s:b, s:b, s:b}", "offline", (options->flags & MIGRATE_OFFLINE) != 0, "unsafe",
+    json_t *facts = json_pack("{s:b, s:b, s:b, s:b}", "offline", (options->flags & MIGRATE_OFFLINE) != 0, "unsafe",
                               (options->flags & MIGRATE_UNSAFE) != 0, "copy_increment",
-                              (options->flags & MIGRATE_NON_SHARED_INC) != 0);
+                              (options->flags & MIGRATE_NON_SHARED_INC) != 0, "tunnelled",
+                              (options->flags & MIGRATE_TUNNELLED) != 0);
+    json_object_set_new(facts, "capabilities", migration_wishes(options->flags));
     facts_put(facts, "uri", options->uri);
     facts_put(facts, "listen", options->listen_address);
     return facts;
@@ -292,6 +294,12 @@ static void put_host(json_t *question, struct domain *domain, const struct domai
     json_t *host = facts_of_host(domain->driver, caps, accel_of(virt_type_name(here->type)));
     facts_put_number(host, "qemu_version", domain->qmp ? qmp_version(domain->qmp, NULL) : caps ? caps->version : 0);
     json_object_set_new(question, "host", host);
+    const json_t *wishes = fact(question, "options.capabilities");
+    for (size_t i = 0; caps && i < json_array_size(wishes); i++) {
+        const char *name = fact_text(json_array_get(wishes, i), "capability");
+        json_object_set_new(json_array_get(wishes, i), "here",
+                            json_boolean(qemu_strings_have(&caps->migration_capabilities, name ?: "")));
+    }
     if (caps)
         put_features(json_object_get(question, "guest"), domain->driver, caps);
 }

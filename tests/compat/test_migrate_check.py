@@ -151,6 +151,36 @@ def test_a_destination_that_cannot_write(mover):
         os.system(f"umount -l {folder}")
 
 
+def test_disks_that_are_copied(mover, tmp_path):
+    """What the migration takes along need not be there; where it goes must have room."""
+    path = written_xml(mover[0], tmp_path, lambda text: text.replace("disk1'", "copy1'"))
+    document = check(mover, "--xml", path, "--copy-storage-all", "--migrate-disks", "vdb")
+    assert [finding["subject"] for finding in results(document, "disk-room")] == ["disk vdb"]
+    assert results(document)["disk-same"] == "pass" and results(document)["capabilities"] == "pass"
+    path = written_xml(mover[0], tmp_path, lambda text: text.replace(mover[0].disks[1], f"{tmp_path}/none/copy1"))
+    fault, = results(check(mover, "--xml", path, "--copy-storage-all", "--migrate-disks", "vdb", ok=False), "disk-room")
+    assert "its directory: No such file" in fault["destination"]
+
+
+def test_volumes_of_pools(two_hosts, tmp_path):
+    """Each host looks into its own pool of that name."""
+    disk_image(f"{tmp_path}/guest.img")
+    for host in two_hosts:
+        virsh(host, "pool-create-as", "guests", "dir", "--target", tmp_path)
+    volume = ("<disk type='volume' device='disk'><driver name='qemu' type='raw' cache='none'/>"
+              "<source pool='guests' volume='guest.img'/><target dev='vda' bus='virtio'/></disk>")
+    connection = libvirt.open(two_hosts[0].uri)
+    connection.defineXML(xml(devices=volume)).create()
+    document = check(two_hosts)
+    assert results(document)["disk-present"] == results(document)["disk-same"] == "pass"
+    virsh(two_hosts[1], "pool-destroy", "guests")
+    fault, = results(check(two_hosts, ok=False), "disk-present")
+    assert fault["source"] == "volume 'guest.img' of pool 'guests'" and "guests" in fault["destination"]
+    virsh(two_hosts[0], "destroy", "mover")
+    virsh(two_hosts[0], "pool-destroy", "guests")
+    connection.close()
+
+
 def test_backing_files(two_hosts, tmp_path):
     base, top = disk_image(f"{tmp_path}/base"), f"{tmp_path}/top"
     os.system(f"qemu-img create -q -f qcow2 -F raw -b {base} {top}")

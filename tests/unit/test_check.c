@@ -5,6 +5,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "base/files.h"
 #include "migrate/check.h"
 #include "migrate/predict.h"
 
@@ -13,7 +14,8 @@
 static const char good_question[] =
     "{'host': {'hostname': 'host-a', 'uuid': 'a', 'qemu_version': 7002022, 'cpu': 'EPYC 1'},"
     " 'asked_ms': 1000000, 'back_ms': 1000040,"
-    " 'options': {'offline': false},"
+    " 'options': {'offline': false, 'capabilities': [{'option': '--parallel', 'capability': 'multifd', 'both': true,"
+    "             'here': true}]},"
     " 'link': {'addresses': ['192.0.2.2'], 'connected': true},"
     " 'prediction': {'dirty_bps': 10485760, 'bandwidth_bps': 1048576000, 'converges': true},"
     " 'guest': {'name': 'web', 'uuid': 'u', 'state': 'running', 'type': 'kvm', 'machine': 'pc-q35-7.2',"
@@ -32,7 +34,8 @@ static const char good_answer[] =
     "{'host': {'hostname': 'host-b', 'uuid': 'b', 'cpu': 'EPYC 1', 'last_cpu': 7, 'seclabels': ['selinux'],"
     "          'swtpm': true, 'ssh_startups': 10},"
     " 'received_ms': 1000010, 'answered_ms': 1000030, 'guest': {},"
-    " 'qemu': {'version': 7002022, 'kvm': true, 'machine_known': true, 'max_vcpus': 288, 'tpm_models': ['tpm-crb']},"
+    " 'qemu': {'version': 7002022, 'kvm': true, 'machine_known': true, 'max_vcpus': 288, 'tpm_models': ['tpm-crb'],"
+    "          'migration_capabilities': ['multifd']},"
     " 'cpu': {'lacks': []}, 'clients': {'count': 3, 'max': 5000},"
     " 'memory': {'available_kib': 4194304, 'swap_free_kib': 0, 'total_kib': 8388608, 'hugepages': []},"
     " 'files': [{'path': '/OVMF.fd'}], 'secrets': ['s1'], 'graphics': [{}],"
@@ -82,6 +85,13 @@ static const struct {
     {"machine", NULL, "{'qemu': {'machine_known': false}}", "fail", "pc-q35-7.2"},
     {"qemu-older", NULL, "{'qemu': {'version': 6002000}}", "warn", "QEMU 6.2.0"},
     {"qemu-newer", NULL, "{'qemu': {'version': 9000000}}", "note", "QEMU 9.0.0"},
+    {"capabilities", NULL, "{'qemu': {'migration_capabilities': []}}", "fail", "multifd"},
+    {"capabilities", "{'options': {'capabilities': [{'option': '--x', 'capability': 'c', 'here': false}]}}", NULL,
+     "fail", "no 'c'"},
+    {"name-free", NULL, "{'guest': {'other_name': 'wob'}}", "fail", "wob"},
+    {"networks", "{'options': {'offline': true}}", "{'interfaces': [{'mac': 'm', 'state': 'not there'}]}", "warn",
+     "br0"},
+    {"same-host", "{'options': {'offline': true}}", "{'host': {'uuid': 'a'}}", "fail", "same host UUID"},
     {"virt-type", NULL, "{'qemu': {'kvm': false}}", "fail", "KVM"},
     {"cpu", NULL, "{'cpu': {'lacks': ['avx2', 'bmi2'], 'fits': 'Nehalem'}}", "fail", "avx2, bmi2"},
     {"cpu", NULL, "{'cpu': {'lacks': ['avx2'], 'fits': 'Nehalem'}}", "fail", "Nehalem"},
@@ -328,8 +338,27 @@ static void what_dirties_faster_than_the_link_never_ends(void **state)
     assert_false(unknown.converges);
 }
 
-int main(void)
+/* -- documentation ------------------------------------------------------------------------------------------------- */
+
+static void every_rule_is_documented(void **state)
 {
+    scoped_arena struct arena *arena = arena_new();
+    scoped_text struct text rules = {0};
+    struct error err;
+    char *page = file_read(arena, DOCS "/migration.md", 1 << 20, NULL, &err);
+    check_document(&rules);
+    if (!page || !strstr(page, text_string(&rules)))
+        fail_msg("docs/migration.md does not have the table that `test_check --document` prints");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "--document") == 0) {
+        scoped_text struct text rules = {0};
+        check_document(&rules);
+        fputs(text_string(&rules), stdout);
+        return 0;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_fits_passes),
         cmocka_unit_test(each_rule_finds_its_fault),
@@ -344,6 +373,7 @@ int main(void)
         cmocka_unit_test(an_idle_guest_takes_one_pass),
         cmocka_unit_test(a_busy_guest_takes_more),
         cmocka_unit_test(what_dirties_faster_than_the_link_never_ends),
+        cmocka_unit_test(every_rule_is_documented),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
