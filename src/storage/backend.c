@@ -22,7 +22,7 @@ static const struct kind {
     const struct backend *backend;
 } kinds[] = {
     {POOL_TYPE_DIR, CONNECT_LIST_STORAGE_POOLS_DIR, NULL, file_formats, &dir_backend},
-    {POOL_TYPE_FS, CONNECT_LIST_STORAGE_POOLS_FS, fs_formats, file_formats, NULL},
+    {POOL_TYPE_FS, CONNECT_LIST_STORAGE_POOLS_FS, fs_formats, file_formats, &fs_backend},
     {POOL_TYPE_NETFS, CONNECT_LIST_STORAGE_POOLS_NETFS, netfs_formats, file_formats, NULL},
     {POOL_TYPE_LOGICAL, CONNECT_LIST_STORAGE_POOLS_LOGICAL, logical_formats, NULL, NULL},
     {POOL_TYPE_DISK, CONNECT_LIST_STORAGE_POOLS_DISK, disk_formats, partition_formats, NULL},

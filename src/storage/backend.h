@@ -83,7 +83,7 @@ const char *backend_format(const char *const *words, const char *word, const cha
 /* The <storagepoolCapabilities> document. */
 char *backend_capabilities(void);
 
-extern const struct backend dir_backend;
+extern const struct backend dir_backend, fs_backend;
 
 /* -- what the backends of files share (files.c) -------------------------------------------------------------------- */
 
@@ -92,6 +92,8 @@ int files_list(struct pool *pool, const struct pool_def *def, struct listing *li
 int files_create(struct creation *creation, struct volume *volume, struct error *err);
 int files_remove(struct volume *volume, struct error *err);
 int files_resize(struct volume *volume, uint64_t capacity, bool allocate, bool shrink, struct error *err);
+/* Fails (ERR_STORAGE_POOL_BUILT) when there is anything on the device that a tool knows. */
+int device_check_empty(const char *device, struct error *err);
 /* mkdir -p of the target with its owner and mode, and rmdir. */
 int target_make(const struct pool_def *def, struct error *err);
 int target_remove(const struct pool_def *def, struct error *err);

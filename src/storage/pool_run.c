@@ -134,19 +134,22 @@ static int launch(struct pool *pool, const struct pool_def *def, unsigned flags,
             return -1;
         pool_notify(pool, STORAGE_POOL_EVENT_CREATED);
     }
-    struct pool_def *live = pool_edit(def);
+    /* the status first: a daemon that dies now leaves nothing mounted that the next one does not know of */
+    scoped_pool_def struct pool_def *live = pool_edit(def);
+    if (status_save(pool, live, err) < 0)
+        return -1;
     if (backend->start && backend->start(pool, live, err) < 0) {
-        pool_def_free(live);
+        status_remove(pool);
         return -1;
     }
-    if (read_volumes(pool, live, err) < 0 || status_save(pool, live, err) < 0) {
+    if (read_volumes(pool, live, err) < 0) {
         if (backend->stop)
             backend->stop(pool, live, NULL);
         forget_volumes(pool);
-        pool_def_free(live);
+        status_remove(pool);
         return -1;
     }
-    object_activate(&pool->object, live, -1);
+    object_activate(&pool->object, steal(live), -1);
     pool->ready = true;
     condition_wake(&pool->became_ready);
     pool_notify(pool, STORAGE_POOL_EVENT_STARTED);
