@@ -334,6 +334,7 @@ struct work {
     void (*work)(void *argument);
     void (*release)(void *argument);
     void *argument;
+    struct work_gate *gate; /* NULL = none */
     struct condition finished;
     bool done, abandoned;
 };
@@ -348,6 +349,10 @@ static void work_done(uv_work_t *request, int status)
 {
     struct work *work = container_of(request, struct work, request);
     work->done = true;
+    if (work->gate) {
+        work->gate->inside--;
+        condition_wake(&work->gate->left);
+    }
     if (!work->abandoned) {
         condition_wake(&work->finished);
         return;
@@ -357,11 +362,11 @@ static void work_done(uv_work_t *request, int status)
     free(work);
 }
 
-int await_work(void (*run)(void *argument), void (*release)(void *argument), void *argument, deadline until,
-               struct error *err)
+static int work_await(struct work_gate *gate, void (*run)(void *argument), void (*release)(void *argument),
+                      void *argument, deadline until, struct error *err)
 {
     struct work *work = xcalloc(1, sizeof *work);
-    *work = (struct work){.work = run, .release = release, .argument = argument};
+    *work = (struct work){.work = run, .release = release, .argument = argument, .gate = gate};
     condition_init(&work->finished);
     uv_queue_work(loop_get(), &work->request, work_run, work_done);
     int rc = condition_wait(&work->finished, until, err);
@@ -371,4 +376,29 @@ int await_work(void (*run)(void *argument), void (*release)(void *argument), voi
     }
     work->abandoned = true;
     return rc;
+}
+
+int await_work(void (*run)(void *argument), void (*release)(void *argument), void *argument, deadline until,
+               struct error *err)
+{
+    return work_await(NULL, run, release, argument, until, err);
+}
+
+void work_gate_init(struct work_gate *gate, unsigned most)
+{
+    *gate = (struct work_gate){.most = most};
+    condition_init(&gate->left);
+}
+
+int await_work_gated(struct work_gate *gate, void (*run)(void *argument), void (*release)(void *argument),
+                     void *argument, deadline until, struct error *err)
+{
+    while (gate->inside >= gate->most)
+        if (condition_wait(&gate->left, until, err) < 0) {
+            if (release)
+                release(argument);
+            return error_wrap(err, "%u of its kind are under way and do not end", gate->inside);
+        }
+    gate->inside++;
+    return work_await(gate, run, release, argument, until, err);
 }

@@ -55,3 +55,15 @@ int await_fd(int fd, int events, deadline deadline, struct error *err);
  * but pure functions. */
 int await_work(void (*work)(void *argument), void (*release)(void *argument), void *argument, deadline deadline,
                struct error *err);
+
+/* Bounds how many worker threads one kind of work may hold at a time: what may hang for long (a file on a server that
+ * does not answer) must leave threads to what must not (writing definitions). Work whose caller has given up counts,
+ * too, until it ends. */
+struct work_gate {
+    unsigned most, inside;
+    struct condition left;
+};
+void work_gate_init(struct work_gate *gate, unsigned most);
+/* await_work() behind a gate. When the deadline passes at the gate the work never runs; release() is called as ever. */
+int await_work_gated(struct work_gate *gate, void (*work)(void *argument), void (*release)(void *argument),
+                     void *argument, deadline deadline, struct error *err);

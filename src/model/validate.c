@@ -39,6 +39,15 @@ static int disk_validate(const struct domain_def *def, const struct disk *disk, 
     if (disk->removable && disk->bus != DISK_BUS_USB)
         return error_set(err, ERR_XML_ERROR, "disk '%s' of domain '%s': removable= is for bus 'usb', not '%s'",
                          disk->target, def->name, disk_bus_name(disk->bus));
+    static const char *const formats[] = {"raw",  "dir",   "bochs", "cloop", "dmg",  "iso",   "vpc", "vdi", "fat",
+                                          "vhd",  "ploop", "cow",   "qcow",  "qcow2", "qed", "vmdk", "none"};
+    bool known = false;
+    for (size_t i = 0; i < COUNT(formats); i++)
+        known |= string_equal(source->format, formats[i]);
+    if (!known)
+        return error_set(err, ERR_CONFIG_UNSUPPORTED,
+                         "disk '%s' of domain '%s': <driver type='%s'> is no format of images; use 'raw', 'qcow2', "
+                         "'vmdk', 'vdi', 'vpc', ...", disk->target, def->name, source->format);
     if (disk->shareable && !string_equal(source->format, "raw"))
         return error_set(err, ERR_CONFIG_UNSUPPORTED,
                          "disk '%s' of domain '%s' is <shareable/>, which format '%s' cannot "
@@ -173,6 +182,18 @@ static int interfaces_validate(const struct domain_def *def, struct error *err)
     return 0;
 }
 
+static int graphics_validate(const struct domain_def *def, struct error *err)
+{
+    enum { VNC_PASSWORD_MAX = 8 }; /* of the protocol: QEMU would silently use the beginning */
+    for (uint32_t i = 0; i < def->graphics.count; i++) {
+        const struct graphics *graphics = def->graphics.item[i];
+        if (graphics->type == GRAPHICS_TYPE_VNC && graphics->passwd && strlen(graphics->passwd) > VNC_PASSWORD_MAX)
+            return error_set(err, ERR_CONFIG_UNSUPPORTED, "the VNC password of domain '%s' has %zu characters; VNC "
+                             "takes %d", def->name, strlen(graphics->passwd), VNC_PASSWORD_MAX);
+    }
+    return 0;
+}
+
 /* The PC has four ISA serial ports. */
 static int serials_validate(const struct domain_def *def, struct error *err)
 {
@@ -211,7 +232,8 @@ static int os_validate(const struct domain_def *def, struct error *err)
 int domain_validate(const struct domain_def *def, struct error *err)
 {
     if (os_validate(def, err) < 0 || cpu_validate(def, err) < 0 || disks_validate(def, err) < 0 ||
-        controllers_validate(def, err) < 0 || interfaces_validate(def, err) < 0 || serials_validate(def, err) < 0 || boot_validate(def, err) < 0)
+        controllers_validate(def, err) < 0 || interfaces_validate(def, err) < 0 ||
+        graphics_validate(def, err) < 0 || serials_validate(def, err) < 0 || boot_validate(def, err) < 0)
         return -1;
     return 0;
 }

@@ -93,8 +93,8 @@ void object_unref(struct object *object);
 DEFINE_SCOPED(object_scope, struct object *, object_unref)
 #define scoped_object scope_cleanup(object_scope)
 
-/* Starts what is marked autostart and not active, a few at a time, once per boot of the host: the file `mark` says which
- * boot it was. What fails is logged. Waits. */
+/* Starts what is marked autostart and not active, a few at a time, once per boot of the host: the file `mark` says
+ * which boot it was. What fails is logged. Waits. */
 void registry_autostart(struct registry *registry, const char *mark,
                         int (*start)(struct object *object, struct error *err));
 

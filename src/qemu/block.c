@@ -87,9 +87,9 @@ static void look(void *argument)
     }
 }
 
-static int look_at(struct file_work *work, struct error *err)
+static int look_at(struct domain *domain, struct file_work *work, struct error *err)
 {
-    if (await_work(look, file_work_free, work, deadline_ms(FILE_MS), err) < 0)
+    if (await_work_gated(&domain->driver->looks, look, file_work_free, work, deadline_ms(FILE_MS), err) < 0)
         return error_wrap(err, "the image does not answer");
     int rc = work->failed ? error_system(err, work->errnum, "cannot %s '%s'", work->failed, work->path) : 0;
     if (rc < 0)
@@ -111,10 +111,10 @@ static struct file_work *work_for(const struct disk *disk, struct error *err)
 
 /* -- sizes --------------------------------------------------------------------------------------------------------- */
 
-static int host_sizes(const struct disk *disk, struct block_sizes *sizes, struct error *err)
+static int host_sizes(struct domain *domain, const struct disk *disk, struct block_sizes *sizes, struct error *err)
 {
     struct file_work *work = work_for(disk, err);
-    if (!work || look_at(work, err) < 0)
+    if (!work || look_at(domain, work, err) < 0)
         return -1;
     *sizes = work->sizes;
     file_work_free(work);
@@ -132,7 +132,7 @@ int block_sizes(struct domain *domain, const char *path, struct block_sizes *siz
         return error_set(err, ERR_INVALID_ARG, "disk '%s' of domain '%s' has no medium in it", disk->target,
                          domain_name(domain));
     bool local = disk->source.file || disk->source.dev;
-    if (local && host_sizes(disk, sizes, domain_active(domain) ? NULL : err) < 0 && !domain_active(domain))
+    if (local && host_sizes(domain, disk, sizes, domain_active(domain) ? NULL : err) < 0 && !domain_active(domain))
         return -1;
     if (!domain_active(domain))
         return local ? 0
@@ -193,7 +193,7 @@ int block_peek(struct domain *domain, const char *path, uint64_t offset, void *b
     work->offset = offset;
     work->length = size;
     work->data = xcalloc(1, size + 1);
-    if (look_at(work, err) < 0)
+    if (look_at(domain, work, err) < 0)
         return -1;
     memcpy(buffer, work->data, size);
     file_work_free(work);

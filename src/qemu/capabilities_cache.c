@@ -27,6 +27,7 @@ struct entry {
     uint64_t checked_ns;
     struct qemu_caps *caps;
     bool probing;
+    unsigned waiters;         /* fibers that hold the entry */
     struct condition probed;
     struct error failure;     /* of the last probe */
     struct qemu_caps_cache *cache;
@@ -76,11 +77,20 @@ void qemu_caps_cache_free(struct qemu_caps_cache *cache)
     free(cache);
 }
 
+/* What clients named and is no emulator is not remembered. */
+static void forget_useless(struct qemu_caps_cache *cache)
+{
+    list_for_each (struct entry, entry, &cache->entries, link)
+        if (!entry->caps && !entry->probing && !entry->waiters)
+            entry_free(entry);
+}
+
 static struct entry *entry_get(struct qemu_caps_cache *cache, const char *binary)
 {
     for (struct list *link = cache->entries.next; link != &cache->entries; link = link->next)
         if (string_equal(container_of(link, struct entry, link)->binary, binary))
             return container_of(link, struct entry, link);
+    forget_useless(cache);
     struct entry *entry = xcalloc(1, sizeof *entry);
     entry->binary = xstrdup(binary);
     entry->cache = cache;
@@ -249,9 +259,13 @@ const struct qemu_caps *qemu_caps_get(struct qemu_caps_cache *cache, const char 
         entry->failure = (struct error){0};
         fiber_start("qemu probe", probe_fiber, entry);
     }
-    while (entry->probing)
-        if (condition_wait(&entry->probed, until, err) < 0)
-            return error_null_wrap(err, "waiting to learn what '%s' can do", binary);
+    int rc = 0;
+    entry->waiters++;
+    while (rc == 0 && entry->probing)
+        rc = condition_wait(&entry->probed, until, err);
+    entry->waiters--;
+    if (rc < 0)
+        return error_null_wrap(err, "waiting to learn what '%s' can do", entry->binary);
     if (entry->failure.code)
         return error_null(err, entry->failure.code, "%s", entry->failure.message);
     entry->checked_ns = now_ns();

@@ -66,6 +66,9 @@ static int probe_start(struct probe *probe, const char *binary, const char *dire
     struct arena *arena = probe->arena = arena_new();
     struct argv *argv = argv_new(arena);
     const char *base = strrchr(binary, '/') ? strrchr(binary, '/') + 1 : binary;
+    const char *own = arena_printf(arena, "%s.%d", accel_names[accel], (int)getpid());
+    scoped_free char *socket = qemu_cache_path(directory, base, binary, arena_printf(arena, "%s.sock", own));
+    scoped_free char *log = qemu_cache_path(directory, base, binary, arena_printf(arena, "%s.log", own));
     const char *const words[] = {binary, "-S", "-no-user-config", "-nodefaults", "-display", "none", "-machine",
                                  arena_printf(arena, "none,accel=%s", accel_names[accel])};
     for (size_t i = 0; i < COUNT(words); i++)
@@ -73,8 +76,8 @@ static int probe_start(struct probe *probe, const char *binary, const char *dire
     probe->options = (struct qemu_spawn_options){
         .name = base,
         .argv = argv,
-        .monitor_path = arena_printf(arena, "%s/%s-%s.%d.sock", directory, base, accel_names[accel], (int)getpid()),
-        .log_path = arena_printf(arena, "%s/%s-%s.%d.log", directory, base, accel_names[accel], (int)getpid()),
+        .monitor_path = arena_strdup(arena, socket),
+        .log_path = arena_strdup(arena, log),
     };
     if (qemu_spawn(&probe->options, NULL, NULL, &probe->spawned, err) < 0)
         return -1;

@@ -34,8 +34,9 @@ static bool is_reserved(const struct qemu_ports *ports, uint16_t port)
     return false;
 }
 
-/* Whether nobody listens there: bind() without SO_REUSEADDR would also refuse what merely lingers. */
-static bool is_free(const char *address, uint16_t port)
+/* Whether nobody listens there: 0, or an error number; EADDRINUSE when somebody does. bind() without SO_REUSEADDR would
+ * also refuse what merely lingers. */
+static int try_port(const char *address, uint16_t port)
 {
     struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
     struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -44,16 +45,21 @@ static bool is_free(const char *address, uint16_t port)
         four.sin_addr.s_addr = INADDR_ANY;
     scoped_fd int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int one = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    return bind(fd, v6 ? (struct sockaddr *)&six : (struct sockaddr *)&four, v6 ? sizeof six : sizeof four) == 0 &&
-           listen(fd, 1) == 0;
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
+        bind(fd, v6 ? (struct sockaddr *)&six : (struct sockaddr *)&four, v6 ? sizeof six : sizeof four) < 0 ||
+        listen(fd, 1) < 0)
+        return errno;
+    return 0;
 }
 
 static int take_port(struct qemu_ports *ports, const char *address, unsigned first, int32_t *taken, struct error *err)
 {
     for (unsigned port = first; port <= PORT_LAST; port++) {
-        if (is_reserved(ports, (uint16_t)port) || !is_free(address, (uint16_t)port))
+        int fault = is_reserved(ports, (uint16_t)port) ? EADDRINUSE : try_port(address, (uint16_t)port);
+        if (fault == EADDRINUSE)
             continue;
+        if (fault)
+            return error_system(err, fault, "cannot listen on address '%s'", address);
         if (ports) {
             ports->recent[ports->next].port = (uint16_t)port;
             ports->recent[ports->next].until_ns = now_ns() + PORT_RESERVED;
@@ -62,7 +68,8 @@ static int take_port(struct qemu_ports *ports, const char *address, unsigned fir
         *taken = (int32_t)port;
         return 0;
     }
-    return error_set(err, ERR_INTERNAL_ERROR, "all ports from %u to %d are taken", first, PORT_LAST);
+    return error_set(err, ERR_INTERNAL_ERROR, "all ports from %u to %d of address '%s' are taken", first, PORT_LAST,
+                     address);
 }
 
 static int prepare_graphics(struct domain_def *def, struct graphics *graphics,
@@ -72,16 +79,21 @@ static int prepare_graphics(struct domain_def *def, struct graphics *graphics,
     const char *address = (listen ? listen->address : NULL) ?: graphics->listen ?: "127.0.0.1";
     bool socket = listen && listen->type == LISTEN_TYPE_SOCKET;
     bool network = graphics->type == GRAPHICS_TYPE_VNC || graphics->type == GRAPHICS_TYPE_SPICE;
+    if (listen && listen->type == LISTEN_TYPE_NETWORK)
+        return error_set(err, ERR_NO_NETWORK,
+                         "Network not found: graphics '%s' of domain '%s' listens on network '%s', and this host has no "
+                         "virtual networks; give <listen type='address' address=...>",
+                         graphics_type_name(graphics->type), def->name, listen->network ? listen->network : "");
     if (socket && !listen->socket && !graphics->socket && options->channel_dir)
         listen->socket =
             arena_printf(def->arena, "%s/%s.sock", options->channel_dir, graphics_type_name(graphics->type));
     if (!network || socket || graphics->socket || (listen && listen->type == LISTEN_TYPE_NONE))
         return 0;
-    if ((graphics->autoport == YESNO_YES || graphics->port <= 0) &&
-        take_port(options->ports, address, PORT_FIRST, &graphics->port, err) < 0)
-        return -1;
-    if (graphics->websocket < 0)
-        return take_port(options->ports, address, WEBSOCKET_FIRST, &graphics->websocket, err);
+    bool any = graphics->autoport == YESNO_YES || graphics->port <= 0;
+    if ((any && take_port(options->ports, address, PORT_FIRST, &graphics->port, err) < 0) ||
+        (graphics->websocket < 0 &&
+         take_port(options->ports, address, WEBSOCKET_FIRST, &graphics->websocket, err) < 0))
+        return error_wrap(err, "graphics '%s'", graphics_type_name(graphics->type));
     return 0;
 }
 

@@ -6,13 +6,14 @@
 
 #include "base/files.h"
 #include "base/log.h"
+#include "qemu/arch.h"
 #include "qemu/command.h"
 #include "qemu/status.h"
 
 /* What changes the definitions of a domain and leaves its guest alone. */
 
 /* What of the model's words an emulator of QEMU can be told. */
-static int check_kind(const struct domain_def *def, struct error *err)
+static int check_kind(const struct domain_def *def, const struct qemu_caps *caps, struct error *err)
 {
     if (def->type != VIRT_TYPE_QEMU && def->type != VIRT_TYPE_KVM)
         return error_set(err, ERR_CONFIG_UNSUPPORTED,
@@ -22,6 +23,17 @@ static int check_kind(const struct domain_def *def, struct error *err)
         return error_set(err, ERR_CONFIG_UNSUPPORTED,
                          "domain '%s': <os><type>%s cannot be run by the emulator '%s'; the type is: hvm", def->name,
                          os_type_name(def->os.type), def->emulator);
+    const char *arch = arch_from_qemu(caps->arch);
+    if (!string_equal(arch, def->os.arch) && !(arch_is_x86(arch) && arch_is_x86(def->os.arch)))
+        return error_set(err, ERR_CONFIG_UNSUPPORTED, "domain '%s': the emulator '%s' is for architecture '%s', not '%s'",
+                         def->name, def->emulator, arch, def->os.arch);
+    for (uint32_t i = 0; i < def->seclabels.count; i++) {
+        const char *model = def->seclabels.item[i]->model;
+        if (def->seclabels.item[i]->type != SECLABEL_TYPE_NONE && model && !string_equal(model, "dac"))
+            return error_set(err, ERR_CONFIG_UNSUPPORTED,
+                             "domain '%s': <seclabel model='%s'> asks for a confinement that this daemon cannot give; "
+                             "remove it, or use type='none'", def->name, model);
+    }
     return 0;
 }
 
@@ -30,9 +42,13 @@ int domain_check_machine(struct driver *driver, const struct domain_def *def, st
     const struct qemu_caps *caps = qemu_caps_get(driver->caps, def->emulator, deadline_ms(30000), err);
     if (!caps)
         return error_wrap(err, "domain '%s': the emulator '%s' cannot be used", def->name, def->emulator);
-    if (check_kind(def, err) < 0)
+    if (check_kind(def, caps, err) < 0)
         return -1;
-    if (qemu_caps_machine(caps, def->os.machine))
+    const struct qemu_machine *machine = qemu_caps_machine(caps, def->os.machine);
+    if (machine && machine->max_cpus && def->vcpus_max > machine->max_cpus)
+        return error_set(err, ERR_CONFIG_UNSUPPORTED, "domain '%s': machine type '%s' takes %u vcpus, not %u", def->name,
+                         def->os.machine, machine->max_cpus, def->vcpus_max);
+    if (machine)
         return 0;
     return error_set(err, ERR_CONFIG_UNSUPPORTED,
                      "domain '%s': the emulator '%s' does not know machine type '%s'; 'virsh capabilities' lists those "
@@ -176,7 +192,7 @@ static int change_live(struct domain *domain, domain_change *change, domain_appl
     if (domain_require_active(domain, err) < 0)
         return -1;
     scoped_domain_def struct domain_def *edited = changed_copy(domain->object.live, change, context, err);
-    if (!edited || (apply && apply(domain, context, err) < 0))
+    if (!edited || status_check(domain->driver, edited, err) < 0 || (apply && apply(domain, context, err) < 0))
         return -1;
     if (apply && domain_active(domain)) { /* it waited: the guest may have opened a channel meanwhile, or ended */
         domain_def_free(edited);

@@ -65,8 +65,9 @@ int qemu_log_open(const char *path, const struct argv *argv, off_t *start, struc
     scoped_fd int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     scoped_text struct text header = {0};
     header_append(&header, argv);
-    if (fd < 0 || write(fd, header.data, header.length) != (ssize_t)header.length)
-        return error_system(err, errno, "cannot write the log '%s'", path);
+    ssize_t wrote = fd < 0 ? -1 : write(fd, header.data, header.length);
+    if (wrote != (ssize_t)header.length)
+        return error_system(err, wrote < 0 ? errno : ENOSPC, "cannot write the log '%s'", path);
     *start = lseek(fd, 0, SEEK_END);
     return steal_fd(&fd);
 }

@@ -368,8 +368,8 @@ static struct qmp_batch *batch_new(struct qmp *qmp, struct qmp_request *requests
         batch->lost = qmp->reason;
     else if (qmp->call_count + count > IN_FLIGHT_MAX)
         error_set(&batch->lost, ERR_OPERATION_TIMEOUT,
-                  "QEMU of domain '%s' has not answered %zu commands: wait for it or destroy the domain", qmp->name,
-                  qmp->call_count);
+                  "QEMU of domain '%s' has not answered %zu commands, and %zu more would be beyond the %d that may "
+                  "wait: wait for it or destroy the domain", qmp->name, qmp->call_count, count, IN_FLIGHT_MAX);
     else
         list_append(&qmp->batches, &batch->link);
     return batch;

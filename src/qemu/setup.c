@@ -6,19 +6,16 @@
 
 /* What has to be said over the monitor before the guest's processors run. */
 
-#define REQUESTS_MAX 4096
+enum { AT_ONCE = 128 }; /* fewer than a monitor takes */
 
 struct setup {
-    struct qmp_request *requests;
+    struct qmp_request *requests; /* room for two a device, and a few */
     size_t count;
 };
 
 static void ask(struct setup *setup, const char *command, json_t *arguments)
 {
-    if (setup->count < REQUESTS_MAX)
-        setup->requests[setup->count++] = (struct qmp_request){.command = command, .arguments = arguments};
-    else
-        json_decref(arguments);
+    setup->requests[setup->count++] = (struct qmp_request){.command = command, .arguments = arguments};
 }
 
 static void ask_passwords(struct setup *setup, const struct graphics *graphics)
@@ -72,7 +69,9 @@ static const struct {
 };
 #define LIMITS_NEEDED 6 /* QEMU wants the first six even when they are 0 */
 
-char *qemu_disk_qdev(struct arena *arena, const struct disk *disk)
+/* What QEMU calls the device that has the disk's backend, in query-block's "qdev", in events and as "id" of commands.
+ */
+static char *qemu_disk_qdev(struct arena *arena, const struct disk *disk)
 {
     const char *alias = disk->info.alias ?: "";
     switch (disk->bus) {
@@ -118,7 +117,8 @@ static void ask_balloon(struct setup *setup, const struct domain_def *def)
 int qemu_setup(struct qmp *qmp, const struct domain_def *def, bool incoming, deadline until, struct error *err)
 {
     scoped_arena struct arena *arena = arena_new();
-    struct setup setup = {.requests = arena_new_array(arena, REQUESTS_MAX, struct qmp_request)};
+    size_t most = 2u * def->graphics.count + def->disks.count + def->interfaces.count + 3u;
+    struct setup setup = {.requests = arena_new_array(arena, most, struct qmp_request)};
     for (uint32_t i = 0; i < def->graphics.count; i++)
         ask_passwords(&setup, def->graphics.item[i]);
     for (uint32_t i = 0; i < def->disks.count; i++)
@@ -132,7 +132,10 @@ int qemu_setup(struct qmp *qmp, const struct domain_def *def, bool incoming, dea
         ask(&setup, "set-action", json_pack("{s:s}", "reboot", "shutdown"));
     if (!incoming)
         ask_balloon(&setup, def);
-    int status = setup.count ? qmp_batch(qmp, setup.requests, setup.count, until, err) : 0;
+    int status = 0;
+    for (size_t done = 0; status == 0 && done < setup.count; done += AT_ONCE)
+        status = qmp_batch(qmp, setup.requests + done, setup.count - done < AT_ONCE ? setup.count - done : AT_ONCE, until,
+                           err);
     qmp_requests_finish(setup.requests, setup.count);
     return status < 0 ? -1 : pin_threads(qmp, def, until, err);
 }

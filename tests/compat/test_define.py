@@ -121,6 +121,12 @@ def test_validation_flag(connection):
     ("<domain type='qemu'", "<domain type='hvf'", "the types are: qemu, kvm"),
     (">hvm<", ">exe<", "<os><type>exe cannot be run by the emulator"),
     (">hvm<", ">linux<", "the type is: hvm"),
+    ("arch='x86_64'", "arch='aarch64'", "is for architecture 'x86_64', not 'aarch64'"),
+    ("<vcpu>1<", "<vcpu>1000<", "takes 255 vcpus, not 1000"),
+    ("</domain>", "<seclabel type='dynamic' model='selinux'/></domain>", "<seclabel model='selinux'> asks for a confinement"),
+    ("</devices>", "<graphics type='vnc' passwd='123456789'/></devices>", "has 9 characters; VNC takes 8"),
+    ("</devices>", "<disk type='file'><driver type='foo'/><source file='/x'/><target dev='vda' bus='virtio'/></disk></devices>",
+     "disk 'vda' of domain 'alien': <driver type='foo'> is no format"),
 ])
 @pytest.mark.godwit
 def test_what_no_emulator_here_can_be_is_refused(connection, whole, instead, words):
