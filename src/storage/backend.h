@@ -83,7 +83,7 @@ const char *backend_format(const char *const *words, const char *word, const cha
 /* The <storagepoolCapabilities> document. */
 char *backend_capabilities(void);
 
-extern const struct backend dir_backend, fs_backend;
+extern const struct backend dir_backend, fs_backend, disk_backend;
 
 /* -- what the backends of files share (files.c) -------------------------------------------------------------------- */
 

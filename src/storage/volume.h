@@ -90,7 +90,7 @@ int volume_resize(struct volume *volume, uint64_t capacity, unsigned flags, stru
 int volume_wipe(struct volume *volume, unsigned algorithm, struct error *err);
 /* All bytes become 0, on disk on return. The caller has begun a change. */
 int volume_zero(struct volume *volume, struct error *err);
-/* Looks at the volume anew, after a change. A failure leaves what was known. */
+/* Looks at the file anew, after a change. A failure leaves what was known. */
 void volume_reread(struct volume *volume);
 
 /* Its content as a stream, from offset, length bytes (0 = all there is). They take the stream over and go on in a fiber

@@ -243,6 +243,8 @@ int volume_wipe(struct volume *volume, unsigned algorithm, struct error *err)
 void volume_reread(struct volume *volume)
 {
     struct error err = {0};
+    if (!pool_backend(volume->pool)->files) /* a partition does not change by what is in it */
+        return;
     scoped_file_work struct file_work *work = file_work_new(volume->path);
     bool before = fiber_shield(true); /* whoever changed it may be gone; the next one wants to know */
     if (file_work_run(&work, step_sync, &err) == 0) {
