@@ -125,6 +125,16 @@ static int read_nbd(struct migrate_cookie *cookie, const xmlNode *node, struct a
     return 0;
 }
 
+static void read_graphics(struct migrate_cookie *cookie, const xmlNode *node, struct arena *arena)
+{
+    const char *port = attribute(node, "port", arena);
+    if (!string_equal(attribute(node, "type", arena), "spice"))
+        return;
+    if (port)
+        parse_i32(port, 10, &cookie->spice_port);
+    cookie->spice_listen = attribute(node, "listen", arena);
+}
+
 static void read_statistics(struct migrate_cookie *cookie, const xmlNode *node, struct arena *arena)
 {
     cookie->has_statistics = true;
@@ -158,8 +168,11 @@ static int read_root(struct migrate_cookie *cookie, const xmlNode *root, struct 
         return -1;
     xmlNode *capabilities = child_named(root, "capabilities"), *statistics = child_named(root, "statistics");
     xmlNode *domain = child_named(root, "domain"), *nbd = child_named(root, "nbd");
+    xmlNode *graphics = child_named(root, "graphics");
     if (capabilities && read_capabilities(cookie, capabilities, arena, err) < 0)
         return -1;
+    if (graphics)
+        read_graphics(cookie, graphics, arena);
     if (nbd && read_nbd(cookie, nbd, arena, err) < 0)
         return -1;
     if (statistics)
@@ -236,6 +249,11 @@ struct migrate_blob migrate_cookie_write(const struct migrate_cookie *cookie, st
     write_uuid(&out, "hostuuid", cookie->host_uuid);
     if (cookie->persistent_xml)
         text_append(&out, cookie->persistent_xml);
+    if (cookie->spice_port > 0) {
+        text_printf(&out, "  <graphics type='spice' port='%d' tlsPort='-1'", cookie->spice_port);
+        write_attribute(&out, "listen", cookie->spice_listen ? cookie->spice_listen : "127.0.0.1");
+        text_append(&out, "/>\n");
+    }
     if (cookie->has_nbd)
         write_nbd(&out, cookie);
     if (cookie->has_statistics) {

@@ -29,6 +29,8 @@ struct migrate_cookie {
     const char **capabilities; /* QEMU's migration capabilities there */
     uint32_t capability_count;
     const char *persistent_xml; /* what to store on the destination; NULL = none */
+    int32_t spice_port; /* of the guest's screen on the destination; 0 = none */
+    const char *spice_listen;
     bool has_nbd;      /* disks are copied */
     uint16_t nbd_port; /* where the destination takes them; 0 = not told */
     struct cookie_disk *disks;

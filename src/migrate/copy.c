@@ -86,3 +86,13 @@ int copy_place_read(struct copy_place *place, const char *text, struct arena *ar
         return error_set(err, ERR_INVALID_ARG, "--disks-uri '%s' must be tcp://HOST[:PORT] or unix:///PATH", text);
     return 0;
 }
+
+const char *copy_host(const char *uri, struct arena *arena, struct error *err)
+{
+    const char *rest = uri ? string_after(uri, "tcp:") : NULL;
+    const struct uri *parsed =
+        rest ? uri_parse(arena, string_starts(rest, "//") ? uri : arena_printf(arena, "tcp://%s", rest), err) : NULL;
+    if (parsed && parsed->host && *parsed->host)
+        return parsed->host;
+    return error_null(err, ERR_INVALID_ARG, "migration URI '%s' names no host", uri ? uri : "");
+}

@@ -3,6 +3,8 @@
 #include "migrate/place.h"
 #include "migrate/postcopy.h"
 #include "migrate/preflight.h"
+#include "migrate/screen.h"
+#include "migrate/tls.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -87,7 +89,8 @@ static int receive(struct migration *migration, const struct domain_def *def, co
         return -1;
     migration->log_start = log_size(domain);
     domain->shutoff_reason = DOMAIN_SHUTOFF_FAILED; /* should QEMU end before it has its guest */
-    if (migration_configure(migration, false, remote, err) < 0 || take_disks(migration, remote, place, err) < 0 ||
+    if (tls_load(migration, false, NULL, err) < 0 || migration_configure(migration, false, remote, err) < 0 ||
+        take_disks(migration, remote, place, err) < 0 ||
         place_listen(migration, place, err) < 0)
         return -1;
     if (migration->abort.code)
@@ -141,6 +144,7 @@ int migration_prepare(struct driver *driver, const struct migrate_options *optio
     }
     *uri = place.told ? NULL : place_uri(&place, arena);
     struct migrate_cookie cookie = migration_cookie(migration, migration_caps(domain, err), arena);
+    screen_describe(domain, &cookie);
     cookie.has_nbd = migration->options.flags & MIGRATE_COPY_STORAGE;
     cookie.nbd_port = migration->nbd_told;
     *cookie_out = migrate_cookie_write(&cookie, arena);
@@ -203,6 +207,8 @@ static int persist(struct migration *migration, const struct migrate_cookie *rem
 static int let_run(struct migration *migration, struct error *err)
 {
     struct domain *domain = migration->domain;
+    if (migration->options.flags & MIGRATE_COPY_STORAGE)
+        images_keep(domain);
     domain->incoming = false;
     if (migration->options.flags & MIGRATE_PAUSED) {
         domain_set_state(domain, DOMAIN_PAUSED, DOMAIN_PAUSED_USER, DOMAIN_EVENT_SUSPENDED,
@@ -269,11 +275,12 @@ static int arrive(struct migration *migration, const struct migrate_cookie *remo
     if (wait_loaded(migration, err) == 0 && persist(migration, remote, err) == 0 &&
         give_disks(migration, err) == 0 && let_run(migration, err) == 0) {
         migration->ran_ms = clock_ms();
-        images_keep(domain);
+        images_forget(domain);
         domain->shutoff_reason = -1;
         return 0;
     }
     undo_persist(domain, was_persistent);
+    images_disown(domain);
     destination_discard(migration);
     return -1;
 }
@@ -321,6 +328,8 @@ struct domain *migration_finish(struct driver *driver, const struct migrate_opti
         return NULL;
     if (domain->postcopy && postcopy_receive(migration, err) < 0)
         return NULL;
+    if (migration->tls_creds)
+        tls_unload(domain);
     keep_info(migration, &remote, received_ms);
     *cookie_out = finished_cookie(migration, &remote, received_ms, arena);
     migration_end(migration);

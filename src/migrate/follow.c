@@ -69,7 +69,10 @@ static int explain(struct migration *migration, struct error *err)
         return error_set(err, ERR_OPERATION_ABORTED, "operation aborted: domain '%s' ended during its migration", name);
     scoped_json json_t *reply = qmp_command(domain->qmp, "query-migrate", NULL, deadline_ms(ASK_MS), NULL);
     const char *words = json_string_value(json_object_get(reply, "error-desc"));
-    return error_set(err, ERR_OPERATION_FAILED, "operation failed: the migration of domain '%s' broke: %s", name,
+    /* clients take the destination's words for those of an operation that failed; here only the source knows */
+    bool tls = words && strcasestr(words, "certificate");
+    return error_set(err, tls ? ERR_GNUTLS_ERROR : ERR_OPERATION_FAILED,
+                     "operation failed: the migration of domain '%s' broke: %s", name,
                      words ? words : "QEMU gave no reason; see the destination's log of this domain");
 }
 

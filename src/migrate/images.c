@@ -14,20 +14,22 @@
 /* Images that the destination makes for a guest that comes with its disks. Each is noted in a file beside the status
  * file as soon as it is there, so that a daemon that was killed can take it back. */
 
+#define LIST_SUFFIX ".images"
+
 enum { FILE_MS = 30000, CREATE_MS = 120000, LIST_MAX = 1 << 20 };
 
 static char *list_path(const struct domain *domain, struct arena *arena)
 {
     char uuid[UUID_STRING_SIZE];
     uuid_format(domain->object.uuid, uuid);
-    return arena_printf(arena, "%s/%s.images", domain->driver->run_dir, uuid);
+    return arena_printf(arena, "%s/%s" LIST_SUFFIX, domain->driver->run_dir, uuid);
 }
 
 /* A JSON list of paths (a new reference); empty when there is none. */
-static json_t *list_read(const struct domain *domain, struct arena *arena)
+static json_t *list_read(const char *path, struct arena *arena)
 {
     size_t length;
-    const char *path = list_path(domain, arena), *text = NULL;
+    const char *text = NULL;
     if (access(path, F_OK) == 0)
         text = file_read(arena, path, LIST_MAX, &length, NULL);
     json_t *list = text ? json_read(text, length, NULL) : NULL;
@@ -37,7 +39,7 @@ static json_t *list_read(const struct domain *domain, struct arena *arena)
 static int note(const struct domain *domain, const char *image, struct error *err)
 {
     scoped_arena struct arena *arena = arena_new();
-    scoped_json json_t *list = list_read(domain, arena);
+    scoped_json json_t *list = list_read(list_path(domain, arena), arena);
     json_array_append_new(list, json_string(image));
     scoped_free char *text = json_dumps(list, JSON_INDENT(1));
     if (!text)
@@ -103,6 +105,19 @@ static int image_do(const char *path, int what, uint64_t size, struct error *err
     int rc = work->errnum ? error_system(err, work->errnum, "cannot %s image '%s'", verbs[what], path) : work->there;
     image_work_free(work);
     return rc;
+}
+
+static void remove_listed(const char *list_file, const char *name)
+{
+    scoped_arena struct arena *arena = arena_new();
+    scoped_json json_t *list = list_read(list_file, arena);
+    size_t i;
+    json_t *path;
+    json_array_foreach (list, i, path) {
+        struct error err = {0};
+        if (json_is_string(path) && image_do(json_string_value(path), IMAGE_REMOVE, 0, &err) < 0)
+            log_error("domain '%s' did not arrive: %s; remove it by hand", name, err.message);
+    }
 }
 
 /* -- making -------------------------------------------------------------------------------------------------------- */
@@ -191,7 +206,7 @@ int images_make(struct migration *migration, struct domain_def *def, const struc
 {
     if (copy_check(def, &migration->options, err) < 0)
         return -1;
-    images_keep(migration->domain); /* of an earlier arrival: they are no longer ours to remove */
+    images_forget(migration->domain); /* of an earlier arrival: they are no longer ours to remove */
     for (uint32_t i = 0; i < def->disks.count; i++) {
         struct disk *disk = def->disks.item[i];
         if (!disk_is_copied(disk, &migration->options) || !disk->source.file)
@@ -207,22 +222,57 @@ int images_make(struct migration *migration, struct domain_def *def, const struc
 
 /* -- afterwards ---------------------------------------------------------------------------------------------------- */
 
+static char *kept_path(const struct domain *domain, struct arena *arena)
+{
+    return arena_printf(arena, "%s.kept", list_path(domain, arena));
+}
+
 void images_keep(struct domain *domain)
 {
     scoped_arena struct arena *arena = arena_new();
+    unlink(kept_path(domain, arena));
+    rename(list_path(domain, arena), kept_path(domain, arena));
+}
+
+void images_disown(struct domain *domain)
+{
+    scoped_arena struct arena *arena = arena_new();
+    rename(kept_path(domain, arena), list_path(domain, arena));
+}
+
+void images_forget(struct domain *domain)
+{
+    scoped_arena struct arena *arena = arena_new();
+    unlink(kept_path(domain, arena));
     unlink(list_path(domain, arena));
 }
 
 void images_remove(struct domain *domain)
 {
     scoped_arena struct arena *arena = arena_new();
-    scoped_json json_t *list = list_read(domain, arena);
-    size_t i;
-    json_t *path;
-    json_array_foreach (list, i, path) {
-        struct error err = {0};
-        if (json_is_string(path) && image_do(json_string_value(path), IMAGE_REMOVE, 0, &err) < 0)
-            log_error("domain '%s' did not arrive: %s; remove it by hand", domain_name(domain), err.message);
-    }
-    images_keep(domain);
+    remove_listed(list_path(domain, arena), domain_name(domain));
+    images_forget(domain);
+}
+
+static int sweep_one(void *owner, const char *name, struct error *err)
+{
+    struct driver *driver = owner;
+    unsigned char uuid[UUID_SIZE];
+    scoped_arena struct arena *arena = arena_new();
+    if (!string_ends(name, LIST_SUFFIX) || uuid_parse(arena_strndup(arena, name, UUID_STRING_SIZE - 1), uuid) < 0)
+        return 0;
+    struct object *object = registry_find_uuid(&driver->domains, uuid, NULL);
+    if (object && object_active(object))
+        return 0; /* migration_attached() decides */
+    const char *path = arena_printf(arena, "%s/%s", driver->run_dir, name);
+    remove_listed(path, object ? object->name : name);
+    unlink(path);
+    return 0;
+}
+
+void migration_sweep(struct driver *driver)
+{
+    struct error err = {0};
+    if (directory_list(driver->run_dir, sweep_one, driver, &err) < 0)
+        log_error("%s", err.message);
 }

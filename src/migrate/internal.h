@@ -58,6 +58,8 @@ struct migration {
     bool postcopy_asked;     /* source: to be begun as soon as QEMU can */
     uint64_t ran_ms;         /* destination: when the guest was let run, since 1970 */
     const char *tls_creds;   /* id of the object that QEMU's connections are encrypted with; NULL = none */
+    const char *tls_name;    /* source: whom the destination's certificate must be of */
+    bool screen_told;        /* source: SPICE sends its clients to the destination */
     uint16_t nbd_port;       /* destination: of the disks' server, taken from the driver's range; 0 = none */
     uint16_t nbd_told;       /* destination: the port that the source is told; 0 = none */
     uint32_t mirror_count;   /* source: disks that are copied */

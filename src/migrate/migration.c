@@ -42,6 +42,7 @@ struct migration *migration_new(struct domain *domain, enum job_kind kind, const
     migration->client = caller->client;
     migration->phase = out ? PHASE_PERFORMING : PHASE_PREPARING;
     migration->started_ms = clock_ms();
+    domain->postcopy = false;
     migration->info.type = DOMAIN_JOB_UNBOUNDED;
     migration->info.operation = out ? DOMAIN_JOB_OPERATION_MIGRATION_OUT : DOMAIN_JOB_OPERATION_MIGRATION_IN;
     domain->migration = migration;

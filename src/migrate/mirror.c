@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "qemu/command.h"
-#include "rpc/uri.h"
 
 /* The source's side of a copy: one mirror job a disk. Jobs and nodes have names that say whose they are, so that a
  * daemon that was killed finds them again. */
@@ -75,17 +74,6 @@ int mirrors_describe(struct migration *migration, struct migrate_cookie *cookie,
 
 /* -- the start ----------------------------------------------------------------------------------------------------- */
 
-/* The host of tcp:HOST:PORT or tcp://HOST:PORT. */
-static const char *host_of(const char *uri, struct arena *arena, struct error *err)
-{
-    const char *rest = uri ? string_after(uri, "tcp:") : NULL;
-    const struct uri *parsed =
-        rest ? uri_parse(arena, string_starts(rest, "//") ? uri : arena_printf(arena, "tcp://%s", rest), err) : NULL;
-    if (parsed && parsed->host && *parsed->host)
-        return parsed->host;
-    return error_null(err, ERR_INVALID_ARG, "migration URI '%s' names no host to copy the disks to", uri ? uri : "");
-}
-
 /* Where the destination's NBD server is, as blockdev-add wants it (a new reference). */
 static json_t *server_of(const struct migration *migration, const char *uri, const struct migrate_cookie *remote,
                          struct arena *arena, struct error *err)
@@ -96,7 +84,7 @@ static json_t *server_of(const struct migration *migration, const char *uri, con
         return NULL;
     if (place.path)
         return json_pack("{s:s, s:s}", "type", "unix", "path", place.path);
-    if (!place.host && !(place.host = host_of(uri, arena, err)))
+    if (!place.host && !(place.host = copy_host(uri, arena, err)))
         return NULL;
     unsigned port = place.port ? place.port : remote->nbd_port ? remote->nbd_port : migration->options.disks_port;
     if (!port)
@@ -113,8 +101,10 @@ static int start_one(struct migration *migration, const struct disk *disk, json_
     /* holes stay holes: "unmap" lets the copy be zeroed without being filled */
     json_t *target = json_pack("{s:s, s:s, s:O, s:s, s:s}", "driver", "nbd", "node-name", node, "server", server,
                                "export", copy_export(arena, disk), "discard", "unmap");
-    if (migration->tls_creds)
+    if (migration->tls_creds) {
         json_object_set_new(target, "tls-creds", json_string(migration->tls_creds));
+        json_object_set_new(target, "tls-hostname", json_string(migration->tls_name));
+    }
     json_t *mirror = json_pack(
         "{s:s, s:s, s:s, s:s, s:b, s:I}", "job-id", job_name(arena, disk), "device", qemu_disk_top_node(arena, disk),
         "target", node, "sync", flags & MIGRATE_NON_SHARED_INC ? "top" : "full", "auto-dismiss", 0, "speed",

@@ -24,9 +24,10 @@ static int serve_at(struct migration *migration, const char *listen, uint16_t po
 
 static int serve_socket(struct migration *migration, const char *path, struct error *err)
 {
-    return qmp_execute(migration->domain->qmp, "nbd-server-start",
-                       json_pack("{s:{s:s, s:{s:s}}}", "addr", "type", "unix", "data", "path", path),
-                       monitor_deadline(), err);
+    json_t *arguments = json_pack("{s:{s:s, s:{s:s}}}", "addr", "type", "unix", "data", "path", path);
+    if (migration->tls_creds)
+        json_object_set_new(arguments, "tls-creds", json_string(migration->tls_creds));
+    return qmp_execute(migration->domain->qmp, "nbd-server-start", arguments, monitor_deadline(), err);
 }
 
 /* Where the user says, or at a port of our range. */

@@ -16,6 +16,7 @@ static const struct {
     bool both;      /* it works only when both ends know it */
     uint32_t flag;  /* asked for by this; 0 = on whenever possible */
     const char *option;
+    uint32_t method; /* and by this way to compress; 0 = any */
 } capabilities[] = {
     {"events", SOURCE | DESTINATION, false, 0, NULL},
     {"return-path", SOURCE | DESTINATION, true, 0, NULL},
@@ -26,13 +27,29 @@ static const struct {
     {"auto-converge", SOURCE, false, MIGRATE_AUTO_CONVERGE, "--auto-converge"},
     {"multifd", SOURCE | DESTINATION, true, MIGRATE_PARALLEL, "--parallel"},
     {"postcopy-ram", SOURCE | DESTINATION, true, MIGRATE_POSTCOPY, "--postcopy"},
-    {"xbzrle", SOURCE | DESTINATION, true, MIGRATE_COMPRESSED, "--compressed"},
+    {"xbzrle", SOURCE | DESTINATION, true, MIGRATE_COMPRESSED, "--comp-methods xbzrle", MIGRATE_METHOD_XBZRLE},
+    {"compress", SOURCE | DESTINATION, true, MIGRATE_COMPRESSED, "--comp-methods mt", MIGRATE_METHOD_MT},
+    {"zero-copy-send", SOURCE, false, MIGRATE_ZEROCOPY, "--zerocopy"},
     /* known to the other end only because it says so, libvirt does not; catches streams that met the wrong guest */
     {"validate-uuid", SOURCE, true, 0, NULL},
 };
 
 const char *migration_optional_caps[] = {"auto-converge", "multifd", "pause-before-switchover", "postcopy-ram",
-                                        "xbzrle", NULL};
+                                        "xbzrle", "compress", "zero-copy-send", NULL};
+
+/* QEMU's own words for the pages of a parallel migration. */
+static const char *parallel_compression(const struct migrate_options *options)
+{
+    return options->methods & MIGRATE_METHOD_ZSTD ? "zstd" : options->methods & MIGRATE_METHOD_ZLIB ? "zlib" : "none";
+}
+
+/* Without a method, --compressed means xbzrle, as it does to libvirt. */
+static bool is_asked_for(const struct migrate_options *options, size_t row)
+{
+    uint32_t chosen = options->methods ? options->methods : MIGRATE_METHOD_XBZRLE;
+    return options->flags & capabilities[row].flag && (!capabilities[row].method || capabilities[row].method & chosen);
+}
+
 
 const struct qemu_caps *migration_caps(const struct domain *domain, struct error *err)
 {
@@ -78,7 +95,7 @@ static int add_capability(json_t *list, struct migration *migration, size_t row,
                           struct error *err)
 {
     uint32_t flag = capabilities[row].flag;
-    if (flag && !(migration->options.flags & flag))
+    if (flag && !is_asked_for(&migration->options, row))
         return 0;
     if (known_here && (known_there || !capabilities[row].both)) {
         json_array_append_new(list, json_pack("{s:s, s:b}", "capability", capabilities[row].name, "state", 1));
@@ -112,24 +129,44 @@ static void put_number(json_t *object, const char *name, uint64_t value)
         json_object_set_new(object, name, json_integer((json_int_t)value));
 }
 
+static void put_level(json_t *object, const char *name, uint32_t one_more)
+{
+    if (one_more)
+        json_object_set_new(object, name, json_integer(one_more - 1));
+}
+
 /* QEMU's own limit of 128 MiB/s is there to protect links that nobody described; ours is all there is. */
 static json_t *parameter_object(const struct migration *migration, unsigned side)
 {
     const struct migrate_options *options = &migration->options;
     const struct domain *domain = migration->domain;
     json_t *object = json_object();
-    if (options->flags & MIGRATE_PARALLEL)
+    if (options->flags & MIGRATE_PARALLEL) {
         put_number(object, "multifd-channels", options->connections);
+        json_object_set_new(object, "multifd-compression", json_string(parallel_compression(options)));
+    }
     if (options->flags & MIGRATE_COMPRESSED)
         put_number(object, "xbzrle-cache-size", options->xbzrle_cache);
-    if (side == DESTINATION)
+    if (migration->tls_creds)
+        json_object_set_new(object, "tls-creds", json_string(migration->tls_creds));
+    if (side == DESTINATION) {
+        put_number(object, "decompress-threads", options->mt_dthreads);
         return object;
+    }
+    if (migration->tls_creds)
+        json_object_set_new(object, "tls-hostname", json_string(migration->tls_name));
+    put_level(object, "compress-level", options->mt_level);
+    put_number(object, "compress-threads", options->mt_threads);
+    put_level(object, "multifd-zlib-level", options->zlib_level);
+    put_level(object, "multifd-zstd-level", options->zstd_level);
     uint64_t mib = options->bandwidth_mib ? options->bandwidth_mib : domain->migrate_bandwidth_mib;
     put_number(object, "max-bandwidth", (mib ? mib : MIGRATE_BANDWIDTH_UNLIMITED) << 20);
     put_number(object, "downtime-limit", migration_downtime_first(domain));
     if (options->flags & MIGRATE_POSTCOPY)
-        put_number(object, "max-postcopy-bandwidth",
-                   (options->postcopy_mib ? options->postcopy_mib : domain->migrate_postcopy_mib) << 20);
+        json_object_set_new(object, "max-postcopy-bandwidth",
+                            json_integer((json_int_t)((options->postcopy_mib ? options->postcopy_mib
+                                                                             : domain->migrate_postcopy_mib)
+                                                      << 20)));
     put_number(object, "cpu-throttle-initial", options->throttle_initial);
     put_number(object, "cpu-throttle-increment", options->throttle_increment);
     return object;
@@ -140,7 +177,7 @@ static void note_extra(struct migration *migration)
     size_t count = 0;
     migration->extra_caps = arena_new_array(migration->arena, COUNT(capabilities) + 1, const char *);
     for (size_t i = 0; i < COUNT(capabilities); i++)
-        if (migration->options.flags & capabilities[i].flag)
+        if (is_asked_for(&migration->options, i))
             migration->extra_caps[count++] = capabilities[i].name;
 }
 

@@ -28,16 +28,31 @@ static const struct {
     {MIGRATE_COMPRESSED, "--compressed", false},
     {MIGRATE_ABORT_ON_ERROR, "--abort-on-error", false},
     {MIGRATE_AUTO_CONVERGE, "--auto-converge", false},
-    {MIGRATE_RDMA_PIN_ALL, "--rdma-pin-all", true},
+    {MIGRATE_RDMA_PIN_ALL, "--rdma-pin-all", false},
     {MIGRATE_POSTCOPY, "--postcopy", false},
-    {MIGRATE_TLS, "--tls", true},
+    {MIGRATE_TLS, "--tls", false},
     {MIGRATE_PARALLEL, "--parallel", false},
     {MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES, "--copy-storage-synchronous-writes", false},
     {MIGRATE_POSTCOPY_RESUME, "--postcopy-resume", false},
-    {MIGRATE_ZEROCOPY, "--zerocopy", true},
+    {MIGRATE_ZEROCOPY, "--zerocopy", false},
 };
 
-enum row_kind { ROW_STRING, ROW_DISKS, ROW_U32, ROW_U64, ROW_METHOD, ROW_REFUSED };
+/* Later libvirts' names for what its 9.0 cannot say. */
+#define PARAM_ZLIB_LEVEL "compression.zlib.level"
+#define PARAM_ZSTD_LEVEL "compression.zstd.level"
+
+static const struct {
+    const char *name;
+    enum migrate_method bit;
+    bool parallel; /* what multifd does; else what multifd cannot do */
+} methods[] = {
+    {"xbzrle", MIGRATE_METHOD_XBZRLE, false},
+    {"mt", MIGRATE_METHOD_MT, false},
+    {"zlib", MIGRATE_METHOD_ZLIB, true},
+    {"zstd", MIGRATE_METHOD_ZSTD, true},
+};
+
+enum row_kind { ROW_STRING, ROW_DISKS, ROW_U32, ROW_U64, ROW_LEVEL, ROW_METHOD };
 
 /* Bounds are what QEMU takes: a percentage below 100, 255 channels, bandwidth and cache in 63 bits of bytes. */
 static const struct row {
@@ -69,13 +84,19 @@ static const struct row {
     {MIGRATE_PARAM_DISKS_PORT, "--disks-port", TYPED_PARAM_INT, ROW_U32, FIELD(disks_port), UINT16_MAX,
      MIGRATE_COPY_STORAGE},
     {MIGRATE_PARAM_DISKS_URI, "--disks-uri", TYPED_PARAM_STRING, ROW_STRING, FIELD(disks_uri), 0, MIGRATE_COPY_STORAGE},
-    {MIGRATE_PARAM_GRAPHICS_URI, "--graphicsuri", TYPED_PARAM_STRING, ROW_REFUSED, 0, 0, 0},
-    {MIGRATE_PARAM_COMPRESSION_MT_LEVEL, "--comp-mt-level", TYPED_PARAM_INT, ROW_REFUSED, 0, 0, 0},
-    {MIGRATE_PARAM_COMPRESSION_MT_THREADS, "--comp-mt-threads", TYPED_PARAM_INT, ROW_REFUSED, 0, 0, 0},
-    {MIGRATE_PARAM_COMPRESSION_MT_DTHREADS, "--comp-mt-dthreads", TYPED_PARAM_INT, ROW_REFUSED, 0, 0, 0},
+    {MIGRATE_PARAM_GRAPHICS_URI, "--graphicsuri", TYPED_PARAM_STRING, ROW_STRING, FIELD(graphics_uri), 0, 0},
+    {MIGRATE_PARAM_COMPRESSION_MT_LEVEL, "--comp-mt-level", TYPED_PARAM_INT, ROW_LEVEL, FIELD(mt_level), 9,
+     MIGRATE_COMPRESSED},
+    {MIGRATE_PARAM_COMPRESSION_MT_THREADS, "--comp-mt-threads", TYPED_PARAM_INT, ROW_U32, FIELD(mt_threads), 255,
+     MIGRATE_COMPRESSED},
+    {MIGRATE_PARAM_COMPRESSION_MT_DTHREADS, "--comp-mt-dthreads", TYPED_PARAM_INT, ROW_U32, FIELD(mt_dthreads), 255,
+     MIGRATE_COMPRESSED},
+    {PARAM_ZLIB_LEVEL, "--comp-zlib-level", TYPED_PARAM_INT, ROW_LEVEL, FIELD(zlib_level), 9, MIGRATE_COMPRESSED},
+    {PARAM_ZSTD_LEVEL, "--comp-zstd-level", TYPED_PARAM_INT, ROW_LEVEL, FIELD(zstd_level), 20, MIGRATE_COMPRESSED},
     {MIGRATE_PARAM_BANDWIDTH_POSTCOPY, "--postcopy-bandwidth", TYPED_PARAM_ULLONG, ROW_U64, FIELD(postcopy_mib),
      INT64_MAX >> 20, MIGRATE_POSTCOPY},
-    {MIGRATE_PARAM_TLS_DESTINATION, "--tls-destination", TYPED_PARAM_STRING, ROW_REFUSED, 0, 0, 0},
+    {MIGRATE_PARAM_TLS_DESTINATION, "--tls-destination", TYPED_PARAM_STRING, ROW_STRING, FIELD(tls_name), 0,
+     MIGRATE_TLS},
 #undef FIELD
 };
 
@@ -113,6 +134,12 @@ int migrate_options_check(const struct migrate_options *options, uint64_t flags,
     if (flags & MIGRATE_POSTCOPY && flags & (MIGRATE_PARALLEL | MIGRATE_TUNNELLED))
         return error_set(err, ERR_ARGUMENT_UNSUPPORTED,
                          "--postcopy does not go together with --parallel or --tunnelled");
+    if (flags & MIGRATE_ZEROCOPY && (!(flags & MIGRATE_PARALLEL) || flags & (MIGRATE_TLS | MIGRATE_COMPRESSED)))
+        return error_set(err, ERR_INVALID_ARG,
+                         "--zerocopy needs --parallel, and does not go together with --tls or --compressed");
+    if (flags & MIGRATE_RDMA_PIN_ALL)
+        return error_set(err, ERR_ARGUMENT_UNSUPPORTED,
+                         "--rdma-pin-all: guests are migrated over TCP here, not over RDMA; leave it out");
     if (options->bandwidth_mib > INT64_MAX >> 20)
         return error_set(err, ERR_INVALID_ARG, "migration bandwidth %llu MiB/s is too large (at most %lld)",
                          (unsigned long long)options->bandwidth_mib, (long long)(INT64_MAX >> 20));
@@ -121,12 +148,20 @@ int migrate_options_check(const struct migrate_options *options, uint64_t flags,
     return 0;
 }
 
-static int check_method(const struct wire_typed_param *item, struct error *err)
+static int add_method(struct migrate_options *options, const char *name, struct error *err)
 {
-    if (string_equal(item->value.s, "xbzrle"))
+    bool parallel = options->flags & MIGRATE_PARALLEL;
+    for (size_t i = 0; i < COUNT(methods); i++) {
+        if (!string_equal(methods[i].name, name))
+            continue;
+        if (methods[i].parallel != parallel)
+            return error_set(err, ERR_ARGUMENT_UNSUPPORTED, "--comp-methods %s is possible only %s --parallel", name,
+                             parallel ? "without" : "with");
+        options->methods |= methods[i].bit;
         return 0;
-    return error_set(err, ERR_ARGUMENT_UNSUPPORTED, "migration compression '%s' is not supported; use xbzrle",
-                     item->value.s);
+    }
+    return error_set(err, ERR_INVALID_ARG,
+                     "--comp-methods '%s' is not known; use xbzrle or mt, and with --parallel zlib or zstd", name);
 }
 
 /* The first of them. */
@@ -156,10 +191,8 @@ static int read_row(struct migrate_options *options, const struct row *row, cons
         return error_set(err, ERR_INVALID_ARG, "%s needs the flag of its feature (%s)", row->option,
                          flag_option(row->needs));
     switch (row->kind) {
-    case ROW_REFUSED:
-        return refuse(row->option, err);
     case ROW_METHOD:
-        return check_method(item, err);
+        return add_method(options, item->value.s, err);
     case ROW_STRING:
         *(const char **)field = arena_strdup(arena, item->value.s);
         return 0;
@@ -168,13 +201,14 @@ static int read_row(struct migrate_options *options, const struct row *row, cons
         return 0;
     case ROW_U32:
     case ROW_U64:
+    case ROW_LEVEL:
         if (params_get_u64(item, 1, row->name, &number, err) < 0)
             return -1;
         if (number > row->max)
             return error_set(err, ERR_INVALID_ARG, "%s is %llu; at most %llu is possible", row->option,
                              (unsigned long long)number, (unsigned long long)row->max);
-        if (row->kind == ROW_U32)
-            *(uint32_t *)field = (uint32_t)number;
+        if (row->kind != ROW_U64)
+            *(uint32_t *)field = (uint32_t)number + (row->kind == ROW_LEVEL);
         else
             *(uint64_t *)field = number;
         return 0;
@@ -234,11 +268,14 @@ void migrate_options_write(const struct migrate_options *options, struct params 
             if (*(const uint64_t *)field)
                 params_add_u64(params, rows[i].name, *(const uint64_t *)field);
             break;
-        case ROW_METHOD:
-            if (options->flags & MIGRATE_COMPRESSED)
-                params_add_string(params, rows[i].name, "xbzrle");
+        case ROW_LEVEL:
+            if (*(const uint32_t *)field)
+                params_add_i32(params, rows[i].name, (int32_t)*(const uint32_t *)field - 1);
             break;
-        case ROW_REFUSED:
+        case ROW_METHOD:
+            for (size_t method = 0; method < COUNT(methods); method++)
+                if (options->methods & methods[method].bit)
+                    params_add_string(params, rows[i].name, methods[method].name);
             break;
         }
     }

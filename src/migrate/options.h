@@ -11,6 +11,14 @@
 /* Either kind of copy of what is not shared. */
 #define MIGRATE_COPY_STORAGE ((uint32_t)(MIGRATE_NON_SHARED_DISK | MIGRATE_NON_SHARED_INC))
 
+/* Ways to send fewer bytes. The last two are a parallel migration's. */
+enum migrate_method {
+    MIGRATE_METHOD_XBZRLE = 1,
+    MIGRATE_METHOD_MT = 2,
+    MIGRATE_METHOD_ZLIB = 4,
+    MIGRATE_METHOD_ZSTD = 8,
+};
+
 /* What the caller of a migration asks for. The same for each phase; strings live in the arena of who made it. */
 struct migrate_options {
     uint32_t flags;              /* MIGRATE_* */
@@ -21,9 +29,14 @@ struct migrate_options {
     const char *listen_address;  /* where the destination's QEMU listens; NULL = by the URI */
     uint64_t bandwidth_mib;      /* MiB/s; 0 = as set for the domain */
     uint64_t postcopy_mib;       /* MiB/s once it is in post-copy; 0 = as set for the domain */
+    uint32_t methods;            /* how pages are compressed: MIGRATE_METHOD_*; 0 = xbzrle, when --compressed */
     uint64_t xbzrle_cache;       /* bytes; 0 = QEMU's default */
+    uint32_t mt_level, zlib_level, zstd_level; /* one more than the level; 0 = QEMU's default */
+    uint32_t mt_threads, mt_dthreads;          /* 0 = QEMU's default */
     uint32_t throttle_initial, throttle_increment; /* percent; 0 = QEMU's default */
     uint32_t connections;        /* of a parallel migration; 0 = QEMU's default */
+    const char *graphics_uri;    /* where clients of the guest's screen shall go; NULL = to the destination */
+    const char *tls_name;        /* that the destination's certificate has; NULL = the host of the URI */
     const char **disks;          /* targets ("vda") of the disks to copy; none = all that can be */
     uint32_t disk_count;
     uint32_t disks_port;         /* where the destination takes them; 0 = one of its range */

@@ -126,6 +126,7 @@ static void watch_again(void *owner)
     const struct migrate_options options = {.flags = MIGRATE_LIVE | MIGRATE_POSTCOPY};
     const struct migrate_caller nobody = {.name = "recovery"};
     struct migration *migration = migration_new(domain, JOB_MIGRATE_OUT, &options, &nobody, &err);
+    domain->postcopy = true;
     if (migration && domain_active(domain) && ask_status(domain, &err) == 0) {
         migration->origin_name = arena_strdup(migration->arena, domain_name(domain));
         postcopy_settle(migration, DEADLINE_NONE);
@@ -141,7 +142,6 @@ static void watch_again(void *owner)
 /* The memory goes on by itself, and the guest is the destination's. */
 void postcopy_recover(struct domain *domain)
 {
-    domain->postcopy = true;
     fiber_start("post-copy", watch_again, object_ref(&domain->object));
 }
 
@@ -244,8 +244,8 @@ int postcopy_receive(struct migration *migration, struct error *err)
     }
     error_set(err, ERR_OPERATION_FAILED,
               domain_active(domain)
-                  ? "operation failed: the post-copy migration of domain '%s' broke; part of its memory is still on the "
-                    "source. Resume it with migrate --postcopy --postcopy-resume"
+                  ? "operation failed: the post-copy migration of domain '%s' broke; part of its memory is still on "
+                    "the source. Resume it with migrate --postcopy --postcopy-resume"
                   : "operation failed: domain '%s' ended on the destination during its post-copy migration",
               domain_name(domain));
     postcopy_broken(migration);

@@ -29,7 +29,7 @@ static void recover_incoming(struct domain *domain)
         log_warning("domain '%s' was arriving when the daemon ended, and runs: it stays here", domain_name(domain));
         domain->incoming = false;
         status_save(domain);
-        images_keep(domain);
+        images_forget(domain);
         return;
     }
     log_warning("domain '%s' was arriving when the daemon ended: it is removed here and goes on on its source",

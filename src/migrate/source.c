@@ -7,6 +7,8 @@
 
 #include "base/log.h"
 #include "migrate/preflight.h"
+#include "migrate/screen.h"
+#include "migrate/tls.h"
 #include "qemu/status.h"
 #include "wire_types.h"
 
@@ -184,7 +186,9 @@ static int transfer(struct migration *migration, const char *uri, const struct m
                     struct arena *arena, struct error *err)
 {
     struct domain *domain = migration->domain;
-    if (check_remote(migration, remote, err) < 0 || migration_configure(migration, true, remote, err) < 0)
+    if (check_remote(migration, remote, err) < 0 || screen_relocate(migration, uri, remote, err) < 0 ||
+        tls_load(migration, true, uri, err) < 0 ||
+        migration_configure(migration, true, remote, err) < 0)
         return -1;
     set_outgoing(domain, OUTGOING_PERFORMING);
     domain->migration_status[0] = '\0';
@@ -365,6 +369,8 @@ void source_take_back(struct migration *migration)
                   domain_name(domain), err.message);
     if (migration->mirror_count)
         mirrors_remove(domain);
+    if (migration->tls_creds)
+        tls_unload(domain);
     if (domain->outgoing) {
         bool asked = migration->abort.code == ERR_OPERATION_ABORTED;
         keep_info(migration, asked ? DOMAIN_JOB_CANCELLED : DOMAIN_JOB_FAILED, NULL);
@@ -398,6 +404,7 @@ int source_complete(struct migration *migration, uint32_t flags, const struct mi
     bool told = migrate_cookie_read(&remote, cookie_in, arena, &problem) == 0;
     if (domain->postcopy)
         postcopy_sent(domain);
+    screen_wait(migration);
     keep_info(migration, DOMAIN_JOB_COMPLETED, told ? &remote : NULL);
     /* its disks were flushed and let go of at the switch: there is nothing that an orderly end would save */
     if (domain->process)
