@@ -288,7 +288,7 @@ int handle_domain_pm_wakeup(struct call *call, const struct domain_pm_wakeup_arg
     scoped_domain struct domain *domain = call_active_domain(call, &args->dom, err);
     scoped_job struct job job = {0};
     job_asked_by(&job, call_client(call));
-    if (!domain || job_begin(&job, &domain->object, JOB_MODIFY, "wake up", err) < 0 ||
+    if (!domain || job_begin(&job, &domain->object, JOB_ASK, "wake up", err) < 0 ||
         domain_require_active(domain, err) < 0)
         return -1;
     if (domain->state != DOMAIN_PMSUSPENDED)

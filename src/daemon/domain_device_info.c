@@ -274,7 +274,7 @@ int handle_domain_start_dirty_rate_calc(struct call *call, const struct domain_s
     scoped_domain struct domain *domain = call_active_domain(call, &args->dom, err);
     scoped_job struct job job = {0};
     if (!domain ||
-        domain_begin_active_job(domain, &job, JOB_MODIFY, "count dirty pages", call_client(call), err) < 0)
+        domain_begin_active_job(domain, &job, JOB_ASK, "count dirty pages", call_client(call), err) < 0)
         return -1;
     json_t *arguments = json_pack("{s:i, s:s}", "calc-time", args->seconds, "mode", modes[args->flags]);
     if (qmp_execute(domain->qmp, "calc-dirty-rate", arguments, monitor_deadline(), err) < 0)
@@ -292,7 +292,7 @@ int handle_domain_set_block_threshold(struct call *call, const struct domain_set
     scoped_domain struct domain *domain = call_active_domain(call, &args->dom, err);
     scoped_job struct job job = {0};
     if (!domain ||
-        domain_begin_active_job(domain, &job, JOB_MODIFY, "set a threshold", call_client(call), err) < 0)
+        domain_begin_active_job(domain, &job, JOB_ASK, "set a threshold", call_client(call), err) < 0)
         return -1;
     const struct disk *disk = disk_find(domain->object.live, args->dev, err);
     if (!disk)

@@ -163,7 +163,7 @@ int handle_qemu_domain_monitor_command(struct call *call, const struct qemu_doma
     scoped_domain struct domain *domain = call_active_domain(call, &args->dom, err);
     scoped_job struct job job = {0};
     if (!domain ||
-        domain_begin_active_job(domain, &job, JOB_MODIFY, "monitor command", call_client(call), err) < 0)
+        domain_begin_active_job(domain, &job, JOB_ASK, "monitor command", call_client(call), err) < 0)
         return -1;
     char *reply = args->flags & DOMAIN_QEMU_MONITOR_COMMAND_HMP
                       ? qmp_human(domain->qmp, args->cmd, monitor_deadline(), err)

@@ -54,6 +54,20 @@ static int lock_root(const char *directory, struct error *err)
     return error_set(err, ERR_OPERATION_INVALID, "another godwitd serves this root ('%s' is locked)", path);
 }
 
+/* Where other hosts find us: the address that we listen on, or, when that is every address, our name. */
+static void announce(struct daemon *daemon)
+{
+    const struct driver_options *own = &daemon->driver->options;
+    const char *listen = daemon->options->listen_tcp;
+    int length = (int)(strrchr(listen, ':') - listen);
+    unsigned port = server_tcp_port(daemon->server);
+    if (length == 0 || strncmp(listen, "0.0.0.0:", 8) == 0 || strncmp(listen, "[::]:", 5) == 0)
+        daemon->driver->connection_uri = xprintf(
+            "qemu+tcp://%s:%u/system", own->migration_address ? own->migration_address : own->hostname, port);
+    else
+        daemon->driver->connection_uri = xprintf("qemu+tcp://%.*s:%u/system", length, listen, port);
+}
+
 static int listen_sockets(struct daemon *daemon, const char *directory, struct error *err)
 {
     const struct options *options = daemon->options;
@@ -77,6 +91,7 @@ static int listen_sockets(struct daemon *daemon, const char *directory, struct e
     if (server_listen_tcp(daemon->server, options->listen_tcp, err) < 0)
         return -1;
     log_info("listening on TCP port %u, without authentication", server_tcp_port(daemon->server));
+    announce(daemon);
     return 0;
 }
 
@@ -113,6 +128,7 @@ static int daemon_start(struct daemon *daemon, struct error *err)
     storage_wire(daemon);
     daemon->driver->attached = migration_attached;
     daemon->driver->ended = migration_ended;
+    migration_recover(daemon->driver);
     daemon->server = server_new(&(struct server_options){
         .programs = programs,
         .owner = daemon,

@@ -135,6 +135,17 @@ static void read_graphics(struct migrate_cookie *cookie, const xmlNode *node, st
     cookie->spice_listen = attribute(node, "listen", arena);
 }
 
+/* Our own element, which libvirt skips. */
+static int read_journal(struct migrate_cookie *cookie, const xmlNode *node, struct arena *arena, struct error *err)
+{
+    const char *id = attribute(node, "id", arena);
+    if (!id || uuid_parse(id, cookie->id) < 0)
+        return error_set(err, ERR_INTERNAL_ERROR, "migration cookie: <godwit id='%s'> is no UUID", id ? id : "");
+    cookie->has_id = true;
+    cookie->connection_uri = attribute(node, "connection", arena);
+    return 0;
+}
+
 static void read_statistics(struct migrate_cookie *cookie, const xmlNode *node, struct arena *arena)
 {
     cookie->has_statistics = true;
@@ -169,11 +180,14 @@ static int read_root(struct migrate_cookie *cookie, const xmlNode *root, struct 
     xmlNode *capabilities = child_named(root, "capabilities"), *statistics = child_named(root, "statistics");
     xmlNode *domain = child_named(root, "domain"), *nbd = child_named(root, "nbd");
     xmlNode *graphics = child_named(root, "graphics");
+    xmlNode *journal = child_named(root, "godwit");
     if (capabilities && read_capabilities(cookie, capabilities, arena, err) < 0)
         return -1;
     if (graphics)
         read_graphics(cookie, graphics, arena);
     if (nbd && read_nbd(cookie, nbd, arena, err) < 0)
+        return -1;
+    if (journal && read_journal(cookie, journal, arena, err) < 0)
         return -1;
     if (statistics)
         read_statistics(cookie, statistics, arena);
@@ -239,6 +253,15 @@ static void write_nbd(struct text *out, const struct migrate_cookie *cookie)
     text_append(out, "  </nbd>\n");
 }
 
+static void write_journal(struct text *out, const struct migrate_cookie *cookie)
+{
+    char id[UUID_STRING_SIZE];
+    uuid_format(cookie->id, id);
+    text_printf(out, "  <godwit id='%s'", id);
+    write_attribute(out, "connection", cookie->connection_uri);
+    text_append(out, "/>\n");
+}
+
 struct migrate_blob migrate_cookie_write(const struct migrate_cookie *cookie, struct arena *arena)
 {
     scoped_text struct text out = {0};
@@ -247,6 +270,8 @@ struct migrate_blob migrate_cookie_write(const struct migrate_cookie *cookie, st
     write_uuid(&out, "uuid", cookie->uuid);
     write_element(&out, "hostname", cookie->hostname);
     write_uuid(&out, "hostuuid", cookie->host_uuid);
+    if (cookie->has_id)
+        write_journal(&out, cookie);
     if (cookie->persistent_xml)
         text_append(&out, cookie->persistent_xml);
     if (cookie->spice_port > 0) {

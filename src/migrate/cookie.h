@@ -28,6 +28,9 @@ struct migrate_cookie {
     bool has_capabilities;
     const char **capabilities; /* QEMU's migration capabilities there */
     uint32_t capability_count;
+    bool has_id;
+    unsigned char id[UUID_SIZE]; /* of the migration, for the journals; a libvirtd has none */
+    const char *connection_uri;  /* how the writer's daemon is reached; NULL = it does not say */
     const char *persistent_xml; /* what to store on the destination; NULL = none */
     int32_t spice_port; /* of the guest's screen on the destination; 0 = none */
     const char *spice_listen;

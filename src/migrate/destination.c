@@ -85,7 +85,8 @@ static int receive(struct migration *migration, const struct domain_def *def, co
     struct domain *domain = migration->domain;
     domain->migration_status[0] = '\0';
     domain->postcopy = false;
-    if (check_free(domain, err) < 0 || launch(migration, def, remote, err) < 0)
+    if (check_free(domain, err) < 0 || journal_write(domain->driver, &migration->entry, err) < 0 ||
+        launch(migration, def, remote, err) < 0)
         return -1;
     migration->log_start = log_size(domain);
     domain->shutoff_reason = DOMAIN_SHUTOFF_FAILED; /* should QEMU end before it has its guest */
@@ -106,10 +107,23 @@ void destination_discard(struct migration *migration)
         postcopy_broken(migration);
         return;
     }
-    if (domain->process && domain_stop(domain, DOMAIN_SHUTOFF_FAILED, false, &err) < 0)
+    int rc = domain->process ? domain_stop(domain, DOMAIN_SHUTOFF_FAILED, false, &err) : 0;
+    if (rc == 0)
+        rc = journal_remove(domain->driver, migration->entry.id, &err);
+    if (rc < 0)
         log_error("%s", err.message);
     images_remove(domain);
     migration_end(migration);
+}
+
+static void note_source(struct migration *migration, const struct migrate_cookie *remote)
+{
+    struct journal_entry *entry = &migration->entry;
+    entry->peer = arena_strdup(migration->arena, remote->hostname ? remote->hostname : "");
+    entry->peer_uri = arena_strdup(migration->arena, remote->connection_uri);
+    entry->shared = remote->has_id;
+    if (remote->has_id)
+        memcpy(entry->id, remote->id, UUID_SIZE);
 }
 
 int migration_prepare(struct driver *driver, const struct migrate_options *options, const struct migrate_caller *caller,
@@ -134,6 +148,7 @@ int migration_prepare(struct driver *driver, const struct migrate_options *optio
     if (!migration)
         return -1;
     migration->origin_name = arena_strdup(migration->arena, remote.name ? remote.name : def->name);
+    note_source(migration, &remote);
     bool ours = !domain_active(domain); /* somebody may have started it while we waited for the job */
     if (receive(migration, def, &remote, &place, err) < 0) {
         if (ours)
@@ -202,28 +217,48 @@ static int persist(struct migration *migration, const struct migrate_cookie *rem
     return domain_require_active(domain, err);
 }
 
-/* The point of no return: from here the guest is this host's. incoming is cleared first, so that a daemon that is
- * killed in between keeps what may run. */
+/* The point of no return: from here the guest is this host's. The journal is on the disk first, so that a daemon that
+ * is killed in between lets it run when it is started again (recover.c), and the source is told. */
 static int let_run(struct migration *migration, struct error *err)
 {
     struct domain *domain = migration->domain;
+    migration->entry.owner = WIRE_MIGRATION_OWNER_DESTINATION;
+    if (journal_write(domain->driver, &migration->entry, err) < 0 || domain_require_active(domain, err) < 0)
+        return -1;
+    /* who hung up believes that it failed, and may have told the source so; post-copy has no way back */
+    if (migration->abort.code && !domain->postcopy)
+        return error_set(err, migration->abort.code, "the migration was given up: %s", migration->abort.message);
     if (migration->options.flags & MIGRATE_COPY_STORAGE)
         images_keep(domain);
+    return destination_let_run(domain, migration->options.flags & MIGRATE_PAUSED, err);
+}
+
+int destination_let_run(struct domain *domain, bool paused, struct error *err)
+{
     domain->incoming = false;
-    if (migration->options.flags & MIGRATE_PAUSED) {
+    domain->outgoing = OUTGOING_NONE; /* see forget_departure() */
+    if (paused) {
         domain_set_state(domain, DOMAIN_PAUSED, DOMAIN_PAUSED_USER, DOMAIN_EVENT_SUSPENDED,
                          DOMAIN_EVENT_SUSPENDED_PAUSED);
         return 0;
     }
-    status_save(domain);
     domain->resume_reason = domain->postcopy ? DOMAIN_RUNNING_POSTCOPY : DOMAIN_RUNNING_MIGRATED;
-    return qmp_execute(domain->qmp, "cont", NULL, monitor_deadline(), err);
+    int rc = qmp_execute(domain->qmp, "cont", NULL, monitor_deadline(), err);
+    if (rc < 0)
+        domain->incoming = domain_active(domain);
+    return rc;
 }
 
-static void undo_persist(struct domain *domain, bool was_persistent)
+/* What was stored here before, or nothing. */
+static void undo_persist(struct domain *domain, struct domain_def *before)
 {
     struct error err = {0};
-    if (!was_persistent && domain->object.persistent && object_undefine(&domain->object, &err) < 0)
+    int rc = 0;
+    if (before)
+        rc = object_store_def(&domain->object, domain_def_ref(before), &err);
+    else if (domain->object.persistent)
+        rc = object_undefine(&domain->object, &err);
+    if (rc < 0)
         log_error("%s", err.message);
 }
 
@@ -268,18 +303,33 @@ static int give_disks(struct migration *migration, struct error *err)
     return migration->options.flags & MIGRATE_COPY_STORAGE ? nbd_stop(migration, err) : 0;
 }
 
+/* It came back from where it had been lost sight of. */
+static void forget_departure(struct domain *domain)
+{
+    scoped_arena struct arena *arena = arena_new();
+    struct journal_entry entry;
+    struct error err = {0};
+    if (journal_find(domain->driver, domain->object.uuid, WIRE_MIGRATION_ROLE_SOURCE, &entry, arena) &&
+        journal_remove(domain->driver, entry.id, &err) < 0)
+        log_warning("%s", err.message);
+}
+
 static int arrive(struct migration *migration, const struct migrate_cookie *remote, struct error *err)
 {
     struct domain *domain = migration->domain;
-    bool was_persistent = domain->object.persistent;
+    scoped_domain_def struct domain_def *before = NULL;
+    if (domain->object.persistent && migration->options.flags & MIGRATE_PERSIST_DEST)
+        before = domain_def_ref(object_config(&domain->object, NULL));
     if (wait_loaded(migration, err) == 0 && persist(migration, remote, err) == 0 &&
         give_disks(migration, err) == 0 && let_run(migration, err) == 0) {
         migration->ran_ms = clock_ms();
         images_forget(domain);
         domain->shutoff_reason = -1;
+        forget_departure(domain);
         return 0;
     }
-    undo_persist(domain, was_persistent);
+    if (migration->options.flags & MIGRATE_PERSIST_DEST)
+        undo_persist(domain, before);
     images_disown(domain);
     destination_discard(migration);
     return -1;

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/loop.h"
 #include "migrate/cookie.h"
+#include "migrate/journal.h"
 #include "migrate/migrate.h"
 #include "qemu/capabilities.h"
 
@@ -17,8 +18,7 @@
  * In the phases in capitals without brackets nobody works on the migration: it waits for its client's next call,
  * watched by a guard. In the bracketed ones a fiber works on it; others only leave a wish in `abort` and wake
  * domain->changed.
- * Who owns the guest: the source, until the destination lets it run; after PERFORMED only the client, or the other end,
- * can tell. */
+ * Who owns the guest: journal.h. */
 enum migration_phase {
     PHASE_BEGUN,
     PHASE_PERFORMING,
@@ -30,20 +30,13 @@ enum migration_phase {
     PHASE_BROKEN, /* either end, in post-copy: waits to be resumed, for as long as it takes */
 };
 
-/* domain->outgoing, kept in the status file. */
-enum outgoing {
-    OUTGOING_NONE,
-    OUTGOING_PERFORMING, /* the destination cannot have it: nobody was told that it may run there */
-    OUTGOING_PERFORMED,  /* the destination may have it */
-    OUTGOING_POSTCOPY,   /* the destination has it, and part of its memory is here */
-};
-
 struct migration {
     struct domain *domain; /* a reference */
     struct job job;
     enum migration_phase phase;
     struct arena *arena;
     struct migrate_options options;
+    struct journal_entry entry; /* what the journal says, or will say */
     const char *origin_name; /* the guest's name on the source, as cookies have it */
     const char *persistent_xml; /* source: what the destination shall store */
     const void *client;      /* whose end takes the migration back; NULL = nobody's */
@@ -85,6 +78,8 @@ struct migration *migration_take(struct domain *domain, enum migration_phase wai
                                  const struct migrate_caller *caller, struct error *err);
 /* Lets go of the domain, its job and its port. */
 void migration_end(struct migration *migration);
+/* Takes back a migration that is between two phases and whose client will not go on. Waits; then it is over. */
+void migration_give_up(struct domain *domain, const char *why);
 /* Milliseconds since 1970, for cookies. */
 uint64_t clock_ms(void);
 
@@ -142,10 +137,16 @@ int source_complete(struct migration *migration, uint32_t flags, const struct mi
                     struct error *err);
 /* The destination has not: the guest goes on here. Waits; then the migration is over. */
 void source_take_back(struct migration *migration);
-/* Nobody knows: the guest stays paused, and the log says what to do. */
+/* Nobody knows: the guest stays paused, and the destination is asked until it answers. The migration is over. */
 void source_leave(struct migration *migration, const char *why);
+/* Lets a guest that was paused for its migration go on, unless it did not run when that began; by_itself: QEMU may be
+ * about to do it. A user's own pause during the migration cannot be told from the one of --timeout, and ends too.
+ * Waits. */
+int source_run_again(struct domain *domain, bool was_running, bool by_itself, struct error *err);
 
 /* -- destination.c ------------------------------------------------------------------------------------------------- */
 
 /* Ends the guest that waits here, unless it is in post-copy, and the migration. Waits. */
 void destination_discard(struct migration *migration);
+/* Lets an arrived guest run, or, paused, leaves it to the user. Waits. */
+int destination_let_run(struct domain *domain, bool paused, struct error *err);

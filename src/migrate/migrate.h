@@ -38,6 +38,18 @@ struct domain *migration_finish(struct driver *driver, const struct migrate_opti
                                 struct migrate_blob *cookie_out, struct arena *arena, struct error *err);
 int migration_confirm(struct domain *domain, const struct migrate_options *options, bool cancelled,
                       const struct migrate_caller *caller, const struct migrate_blob *cookie_in, struct error *err);
+/* -- who owns the guest (owner.c); all wait ------------------------------------------------------------------------ */
+
+/* Destination: the owner (WIRE_MIGRATION_OWNER_*) of a migration's guest. One that was not let run here yet never will
+ * be: it is removed, and the owner is the source. The way for a source that lost sight of its migration. */
+int migration_decide(struct driver *driver, const unsigned char id[UUID_SIZE], int *owner, struct error *err);
+/* Source: does what the owner means for a guest here whose owner was not known. ERR_OPERATION_INVALID when there is no
+ * such migration, or it is still under way. */
+int migration_settle(struct driver *driver, const unsigned char id[UUID_SIZE], int owner, struct error *err);
+/* After driver_new(): takes up or ends what the journal holds of guests that do not run here any more. Does not wait;
+ * what waits goes on in fibers of its own. */
+void migration_recover(struct driver *driver);
+
 /* peer.c: the whole way to the daemon at the other end of a connection URI. */
 int migration_to_peer(struct domain *domain, const struct migrate_options *options, const char *destination,
                       const struct migrate_caller *caller, struct error *err);

@@ -43,6 +43,18 @@ struct migration *migration_new(struct domain *domain, enum job_kind kind, const
     migration->phase = out ? PHASE_PERFORMING : PHASE_PREPARING;
     migration->started_ms = clock_ms();
     domain->postcopy = false;
+    migration->entry = (struct journal_entry){
+        .name = arena_strdup(migration->arena, domain_name(domain)),
+        .role = out ? WIRE_MIGRATION_ROLE_SOURCE : WIRE_MIGRATION_ROLE_DESTINATION,
+        .owner = WIRE_MIGRATION_OWNER_SOURCE,
+        .undefine = out ? options->flags & MIGRATE_UNDEFINE_SOURCE
+                        : options->flags & MIGRATE_PERSIST_DEST && !domain->object.persistent,
+        .paused = options->flags & MIGRATE_PAUSED,
+        .since_ms = (int64_t)migration->started_ms,
+        .peer = "",
+    };
+    uuid_random(migration->entry.id);
+    memcpy(migration->entry.uuid, domain->object.uuid, UUID_SIZE);
     migration->info.type = DOMAIN_JOB_UNBOUNDED;
     migration->info.operation = out ? DOMAIN_JOB_OPERATION_MIGRATION_OUT : DOMAIN_JOB_OPERATION_MIGRATION_IN;
     domain->migration = migration;
@@ -75,28 +87,34 @@ struct give_up {
     const char *why;
 };
 
-/* Takes back a migration that waits for a client that will not go on. */
-static void give_up(void *owner)
+void migration_give_up(struct domain *domain, const char *why)
 {
-    struct give_up request = *(struct give_up *)owner;
-    free(owner);
-    scoped_domain struct domain *domain = request.domain;
     struct migration *migration = domain->migration;
-    if (!migration || migration != request.migration || !is_gap(migration->phase))
-        return;
-    fiber_shield(true);
-    log_warning("the migration of domain '%s' is given up: %s", domain_name(domain), request.why);
+    migration->job.shielded_before = fiber_shield(true);
+    log_warning("the migration of domain '%s' is given up: %s", domain_name(domain), why);
+    timer_free(steal(migration->guard));
     switch (migration->phase) {
     case PHASE_PREPARED:
         migration->phase = PHASE_FINISHING;
         destination_discard(migration);
         break;
     case PHASE_PERFORMED:
-        source_leave(migration, request.why);
+        migration->phase = PHASE_CONFIRMING;
+        source_leave(migration, why);
         break;
     default:
         source_drop(migration);
     }
+}
+
+static void give_up(void *owner)
+{
+    struct give_up request = *(struct give_up *)owner;
+    free(owner);
+    scoped_domain struct domain *domain = request.domain;
+    struct migration *migration = domain->migration;
+    if (migration && migration == request.migration && is_gap(migration->phase))
+        migration_give_up(domain, request.why);
 }
 
 static void start_give_up(struct migration *migration, const char *why)
@@ -154,7 +172,7 @@ void migration_client_gone(struct domain *domain, const void *client)
         start_give_up(migration, "its client is gone");
         return;
     }
-    if (migration->phase == PHASE_FINISHING || migration->phase == PHASE_CONFIRMING)
+    if (migration->phase == PHASE_CONFIRMING)
         return; /* decided already */
     error_set(&migration->abort, ERR_OPERATION_ABORTED, "its client is gone");
     condition_wake(&domain->changed);

@@ -17,21 +17,23 @@ static const struct {
     uint32_t flag;  /* asked for by this; 0 = on whenever possible */
     const char *option;
     uint32_t method; /* and by this way to compress; 0 = any */
+    uint32_t unless; /* never with this */
 } capabilities[] = {
-    {"events", SOURCE | DESTINATION, false, 0, NULL},
-    {"return-path", SOURCE | DESTINATION, true, 0, NULL},
-    /* the destination takes image locks only when it is let run: until then the source can take its guest back */
-    {"late-block-activate", DESTINATION, false, 0, NULL},
+    {"events", SOURCE | DESTINATION, false, 0, NULL, 0, 0},
+    {"return-path", SOURCE | DESTINATION, true, 0, NULL, 0, 0},
+    /* the destination takes image locks only when it is let run: until then the source can take its guest back. One
+     * that arrives paused takes them at once: QEMU 7.2 dies when it is to migrate on what it never activated */
+    {"late-block-activate", DESTINATION, false, 0, NULL, 0, MIGRATE_PAUSED},
     /* the copies of disks end while the guest stands still */
-    {"pause-before-switchover", SOURCE, false, MIGRATE_COPY_STORAGE, "--copy-storage-all"},
-    {"auto-converge", SOURCE, false, MIGRATE_AUTO_CONVERGE, "--auto-converge"},
-    {"multifd", SOURCE | DESTINATION, true, MIGRATE_PARALLEL, "--parallel"},
-    {"postcopy-ram", SOURCE | DESTINATION, true, MIGRATE_POSTCOPY, "--postcopy"},
-    {"xbzrle", SOURCE | DESTINATION, true, MIGRATE_COMPRESSED, "--comp-methods xbzrle", MIGRATE_METHOD_XBZRLE},
-    {"compress", SOURCE | DESTINATION, true, MIGRATE_COMPRESSED, "--comp-methods mt", MIGRATE_METHOD_MT},
-    {"zero-copy-send", SOURCE, false, MIGRATE_ZEROCOPY, "--zerocopy"},
+    {"pause-before-switchover", SOURCE, false, MIGRATE_COPY_STORAGE, "--copy-storage-all", 0, 0},
+    {"auto-converge", SOURCE, false, MIGRATE_AUTO_CONVERGE, "--auto-converge", 0, 0},
+    {"multifd", SOURCE | DESTINATION, true, MIGRATE_PARALLEL, "--parallel", 0, 0},
+    {"postcopy-ram", SOURCE | DESTINATION, true, MIGRATE_POSTCOPY, "--postcopy", 0, 0},
+    {"xbzrle", SOURCE | DESTINATION, true, MIGRATE_COMPRESSED, "--comp-methods xbzrle", MIGRATE_METHOD_XBZRLE, 0},
+    {"compress", SOURCE | DESTINATION, true, MIGRATE_COMPRESSED, "--comp-methods mt", MIGRATE_METHOD_MT, 0},
+    {"zero-copy-send", SOURCE, false, MIGRATE_ZEROCOPY, "--zerocopy", 0, 0},
     /* known to the other end only because it says so, libvirt does not; catches streams that met the wrong guest */
-    {"validate-uuid", SOURCE, true, 0, NULL},
+    {"validate-uuid", SOURCE, true, 0, NULL, 0, 0},
 };
 
 const char *migration_optional_caps[] = {"auto-converge", "multifd", "pause-before-switchover", "postcopy-ram",
@@ -53,11 +55,10 @@ static bool is_asked_for(const struct migrate_options *options, size_t row)
 
 const struct qemu_caps *migration_caps(const struct domain *domain, struct error *err)
 {
-    const struct domain_def *live = domain->object.live;
-    if (!live) {
-        error_set(err, ERR_OPERATION_INVALID, "domain '%s' is not running", domain_name(domain));
+    if (domain_require_active(domain, err) < 0)
         return NULL;
-    }
+    /* a reference: while the emulator is asked the guest may end, or its definition be replaced */
+    scoped_domain_def struct domain_def *live = domain_def_ref(domain->object.live);
     return qemu_caps_get(domain->driver->caps, live->emulator, deadline_ms(PROBE_MS), err);
 }
 
@@ -73,7 +74,11 @@ struct migrate_cookie migration_cookie(const struct migration *migration, const 
                                        struct arena *arena)
 {
     const struct domain *domain = migration->domain;
-    struct migrate_cookie cookie = {.name = migration->origin_name, .hostname = domain->driver->options.hostname};
+    struct migrate_cookie cookie = {.name = migration->origin_name,
+                                    .hostname = domain->driver->options.hostname,
+                                    .has_id = true,
+                                    .connection_uri = domain->driver->connection_uri};
+    memcpy(cookie.id, migration->entry.id, UUID_SIZE);
     memcpy(cookie.uuid, domain->object.uuid, UUID_SIZE);
     memcpy(cookie.host_uuid, domain->driver->options.host_uuid, UUID_SIZE);
     if (caps)
@@ -91,21 +96,22 @@ json_t *migration_wishes(uint32_t flags)
     return list;
 }
 
+/* What is not wanted is turned off, since an earlier migration, also one to this host, may have left it on. */
 static int add_capability(json_t *list, struct migration *migration, size_t row, bool known_here, bool known_there,
                           struct error *err)
 {
+    const struct migrate_options *options = &migration->options;
     uint32_t flag = capabilities[row].flag;
-    if (flag && !is_asked_for(&migration->options, row))
-        return 0;
-    if (known_here && (known_there || !capabilities[row].both)) {
-        json_array_append_new(list, json_pack("{s:s, s:b}", "capability", capabilities[row].name, "state", 1));
-        return 0;
-    }
-    if (!flag)
-        return 0;
-    return error_set(err, ERR_OPERATION_UNSUPPORTED,
-                     "%s: QEMU of the %s host cannot do it (no migration capability '%s')", capabilities[row].option,
-                     known_here ? "other" : "local", capabilities[row].name);
+    bool wanted = (!flag || is_asked_for(options, row)) && !(options->flags & capabilities[row].unless);
+    bool possible = known_here && (known_there || !capabilities[row].both);
+    if (wanted && flag && !possible)
+        return error_set(err, ERR_OPERATION_UNSUPPORTED,
+                         "%s: QEMU of the %s host cannot do it (no migration capability '%s')",
+                         capabilities[row].option, known_here ? "other" : "local", capabilities[row].name);
+    if (known_here)
+        json_array_append_new(list, json_pack("{s:s, s:b}", "capability", capabilities[row].name, "state",
+                                              wanted && possible));
+    return 0;
 }
 
 static json_t *capability_list(struct migration *migration, unsigned side, const struct qemu_caps *caps,

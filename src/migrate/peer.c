@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "migrate/internal.h"
+#include "migrate/peer.h"
 
-#include <string.h>
-
-#include "base/log.h"
 #include "client_stubs.h"
+#include "migrate/owner.h"
 #include "migrate/postcopy.h"
 #include "migrate/preflight.h"
-#include "rpc/client.h"
-#include "rpc/transport.h"
 
 /* Peer to peer: this daemon is the destination's client and drives all phases itself. The caller's connection may end
  * meanwhile; the migration goes on. */
@@ -19,17 +15,11 @@ enum {
     POSTCOPY_MS = 7 * 24 * 3600 * 1000, /* memory may come for long; keepalive tells of a dead peer */
     CANCEL_MS = 10000,  /* telling the destination that it is over, as a courtesy: it would find out itself */
     KEEPALIVE_S = 5, KEEPALIVE_COUNT = 5,
-    ASK_OWNER_MS = 60000, ASK_AGAIN_MS = 500,
+    ASK_OWNER_MS = 60000,
 };
 
 /* connect-supports-feature numbers (framing.md). */
 enum { FEATURE_V3 = 6, FEATURE_KEEPALIVE = 10, FEATURE_PARAMS = 13 };
-
-struct peer {
-    struct transport transport;
-    struct client *client;
-    struct migration *migration; /* to be told when the connection ends */
-};
 
 static void peer_lost(void *owner, const struct error *reason)
 {
@@ -41,7 +31,7 @@ static void peer_lost(void *owner, const struct error *reason)
     condition_wake(&migration->domain->changed);
 }
 
-static void peer_close(struct peer *peer)
+void peer_close(struct peer *peer)
 {
     peer->migration = NULL;
     if (peer->client && !client_is_closed(peer->client)) {
@@ -51,7 +41,6 @@ static void peer_close(struct peer *peer)
     client_free(steal(peer->client));
     transport_finish(&peer->transport);
 }
-#define scoped_peer scope_cleanup(peer_close)
 
 static bool peer_can(struct peer *peer, int feature)
 {
@@ -62,7 +51,7 @@ static bool peer_can(struct peer *peer, int feature)
            ret.supported;
 }
 
-static int peer_open(struct peer *peer, const char *destination, struct error *err)
+int peer_open(struct peer *peer, const char *destination, struct error *err)
 {
     static const struct client_events events = {.closed = peer_lost};
     scoped_arena struct arena *arena = arena_new();
@@ -126,47 +115,10 @@ static int remote_finish(struct peer *peer, const char *name, uint32_t flags, bo
     return 0;
 }
 
-/* -- who has it ---------------------------------------------------------------------------------------------------- */
-
-enum owner { OWNER_THERE, OWNER_HERE, OWNER_UNKNOWN };
-
-/* What the other end says about the guest: it runs there, it is not there, or it is still arriving. */
-static enum owner owner_by_state(struct peer *peer, const unsigned char uuid[UUID_SIZE])
-{
-    scoped_arena struct arena *arena = arena_new();
-    struct error err = {0};
-    struct domain_lookup_by_uuid_args lookup;
-    struct domain_lookup_by_uuid_ret found = {0};
-    memcpy(lookup.uuid, uuid, UUID_SIZE);
-    if (remote_domain_lookup_by_uuid(peer->client, &lookup, arena, &found, &err) < 0)
-        return err.code == ERR_NO_DOMAIN ? OWNER_HERE : OWNER_UNKNOWN;
-    struct domain_get_state_ret state = {0};
-    struct domain_get_state_args question = {.dom = found.dom};
-    if (remote_domain_get_state(peer->client, &question, arena, &state, &err) < 0)
-        return OWNER_UNKNOWN;
-    if (state.state == DOMAIN_SHUTOFF)
-        return OWNER_HERE;
-    return state.state == DOMAIN_PAUSED && state.reason == DOMAIN_PAUSED_MIGRATION ? OWNER_UNKNOWN : OWNER_THERE;
-}
-
-/* The connection broke while the destination was about to let the guest run: it is asked anew until it answers. */
-static enum owner ask_owner(const char *destination, const unsigned char uuid[UUID_SIZE])
-{
-    enum owner owner = OWNER_UNKNOWN;
-    for (deadline until = deadline_ms(ASK_OWNER_MS); owner == OWNER_UNKNOWN && now_ns() < until;) {
-        scoped_peer struct peer peer = {.transport = TRANSPORT_NONE};
-        struct error err = {0};
-        if (peer_open(&peer, destination, &err) == 0)
-            owner = owner_by_state(&peer, uuid);
-        if (owner == OWNER_UNKNOWN)
-            await_sleep(deadline_ms(ASK_AGAIN_MS), NULL);
-    }
-    return owner;
-}
-
 /* -- all of it ----------------------------------------------------------------------------------------------------- */
 
-static int settle(struct migration *migration, struct peer *peer, const char *destination, struct error *err)
+/* Finish failed, or its answer was lost or not understood: only the destination knows. */
+static int after_failure(struct migration *migration, const char *destination, struct error *err)
 {
     struct migrate_blob nothing = {0};
     if (migration->domain->postcopy) { /* QEMU goes on without us, and knows */
@@ -174,13 +126,10 @@ static int settle(struct migration *migration, struct peer *peer, const char *de
             return 0;
         return error_wrap(err, "the post-copy migration did not end");
     }
-    enum owner owner = client_is_closed(peer->client) || err->code == ERR_OPERATION_TIMEOUT
-                           ? ask_owner(destination, migration->domain->object.uuid)
-                           : OWNER_HERE;
-    switch (owner) {
-    case OWNER_THERE:
+    switch (owner_ask(destination, &migration->entry, deadline_ms(ASK_OWNER_MS))) {
+    case WIRE_MIGRATION_OWNER_DESTINATION:
         return source_complete(migration, migration->options.flags, &nothing, err);
-    case OWNER_HERE:
+    case WIRE_MIGRATION_OWNER_SOURCE:
         error_wrap(err, "the destination could not take domain '%s'", domain_name(migration->domain));
         source_take_back(migration);
         return -1;
@@ -222,7 +171,7 @@ static int travel(struct migration *migration, struct peer *peer, const char *de
     if (domain->postcopy)
         client_set_timeout(peer->client, POSTCOPY_MS);
     if (remote_finish(peer, name, flags, false, &cookie, arena, err) < 0)
-        return settle(migration, peer, destination, err);
+        return after_failure(migration, destination, err);
     return source_complete(migration, options.flags, &cookie, err);
 }
 
@@ -244,7 +193,10 @@ int migration_to_peer(struct domain *domain, const struct migrate_options *optio
         return -1;
     const struct migrate_caller nobody = {.name = caller->name};
     struct migration *migration = source_new(domain, options, &nobody, err);
-    return migration ? travel(migration, &peer, destination, err) : -1;
+    if (!migration)
+        return -1;
+    migration->entry.peer_uri = arena_strdup(migration->arena, destination);
+    return travel(migration, &peer, destination, err);
 }
 
 json_t *migration_check_peer(struct domain *domain, const struct migrate_options *options, const char *destination,

@@ -48,8 +48,15 @@ int migration_pause_postcopy(struct domain *domain, struct error *err)
 
 /* -- the source ---------------------------------------------------------------------------------------------------- */
 
-void postcopy_begun(struct domain *domain)
+void postcopy_begun(struct migration *migration)
 {
+    struct domain *domain = migration->domain;
+    struct error err = {0};
+    migration->entry.owner = WIRE_MIGRATION_OWNER_DESTINATION;
+    if (journal_write(domain->driver, &migration->entry, &err) < 0)
+        log_error("%s", err.message); /* too late to fail: the guest is on the other host */
+    if (!domain_active(domain))
+        return;
     domain->outgoing = OUTGOING_POSTCOPY;
     domain_set_state(domain, DOMAIN_PAUSED, DOMAIN_PAUSED_POSTCOPY, DOMAIN_EVENT_SUSPENDED,
                      DOMAIN_EVENT_SUSPENDED_POSTCOPY);

@@ -10,7 +10,7 @@
 /* -- the source ---------------------------------------------------------------------------------------------------- */
 
 /* perform ends when the guest's CPUs have left: notes it and tells the clients. */
-void postcopy_begun(struct domain *domain);
+void postcopy_begun(struct migration *migration);
 /* The migration waits for --postcopy-resume; its fiber lets go of it. Both ends. */
 void postcopy_broken(struct migration *migration);
 /* Nobody will confirm: waits until the destination has all (then the guest here is ended, and 0 is returned) or until

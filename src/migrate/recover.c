@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "migrate/copy.h"
+#include "migrate/owner.h"
 #include "migrate/postcopy.h"
 
 #include <string.h>
@@ -7,36 +8,53 @@
 #include "base/log.h"
 #include "qemu/status.h"
 
-/* A daemon that was killed finds its guests again; this decides what becomes of a migration that was under way. The
- * status file says how far it was, QEMU says what happened since. */
+/* A daemon that was killed finds its guests again; this decides what becomes of a migration that was under way, by its
+ * journal and by what QEMU says happened since. */
 
 enum { SETTLE_MS = 30000, STEP_MS = 20 };
 
-static int run_state(struct domain *domain, char state[32], struct error *err)
-{
-    scoped_json json_t *reply = qmp_command(domain->qmp, "query-status", NULL, monitor_deadline(), err);
-    snprintf(state, 32, "%s", json_string_value(json_object_get(reply, "status")) ?: "");
-    return reply ? 0 : -1;
-}
-
-/* Finish lets the guest run only after it has noted that it is no longer incoming, so a guest that runs was let run by
- * a migration that ended well but for our death; one that does not was never acknowledged. */
-static void recover_incoming(struct domain *domain)
+static void remove_entry(const struct domain *domain, const struct journal_entry *entry)
 {
     struct error err = {0};
-    char state[32];
-    if (run_state(domain, state, &err) == 0 && strcmp(state, "running") == 0) {
-        log_warning("domain '%s' was arriving when the daemon ended, and runs: it stays here", domain_name(domain));
-        domain->incoming = false;
-        status_save(domain);
-        images_forget(domain);
+    if (journal_remove(domain->driver, entry->id, &err) < 0)
+        log_error("%s", err.message);
+}
+
+/* Nothing is left of a guest that did not arrive. */
+static void remove_arrival(struct domain *domain, const struct journal_entry *entry)
+{
+    struct error err = {0};
+    if (domain->process && domain_stop(domain, DOMAIN_SHUTOFF_FAILED, false, &err) < 0) {
+        log_error("%s", err.message);
+        return; /* the entry stays: the source is not told that it may run it */
+    }
+    images_remove(domain);
+    if (entry && entry->undefine && domain->object.persistent && object_undefine(&domain->object, &err) < 0)
+        log_error("%s", err.message);
+    if (entry)
+        remove_entry(domain, entry);
+}
+
+/* The journal was written before the guest was let run, and finish is acknowledged after it: one that is noted as taken
+ * is this host's, whether it runs already or not, and any other was never let run. */
+static void recover_incoming(struct domain *domain)
+{
+    scoped_arena struct arena *arena = arena_new();
+    struct error err = {0};
+    struct journal_entry entry;
+    bool noted = journal_find(domain->driver, domain->object.uuid, WIRE_MIGRATION_ROLE_DESTINATION, &entry, arena);
+    if (!noted || !journal_is_settled(&entry)) {
+        log_warning("domain '%s' was arriving when the daemon ended: it is removed here and goes on on its source",
+                    domain_name(domain));
+        remove_arrival(domain, noted ? &entry : NULL);
         return;
     }
-    log_warning("domain '%s' was arriving when the daemon ended: it is removed here and goes on on its source",
-                domain_name(domain));
-    if (domain->process && domain_stop(domain, DOMAIN_SHUTOFF_FAILED, false, &err) < 0)
-        log_error("%s", err.message);
-    images_remove(domain);
+    log_warning("domain '%s' had arrived when the daemon ended: it stays here", domain_name(domain));
+    images_forget(domain);
+    if (destination_let_run(domain, entry.paused, &err) < 0)
+        log_error("domain '%s' has arrived, but cannot be let run: %s", domain_name(domain), err.message);
+    else if (domain_active(domain))
+        status_save(domain);
 }
 
 static bool transfer_is_over(struct domain *domain, struct error *err)
@@ -69,36 +87,35 @@ static int cancel(struct domain *domain, struct error *err)
 /* Nobody was told that the destination might run it, so it goes on here. */
 static void recover_performing(struct domain *domain)
 {
+    scoped_arena struct arena *arena = arena_new();
     struct error err = {0};
-    char state[32];
+    struct journal_entry entry;
+    bool noted = journal_find(domain->driver, domain->object.uuid, WIRE_MIGRATION_ROLE_SOURCE, &entry, arena);
     log_warning("the migration of domain '%s' was under way when the daemon ended: it goes on here",
                 domain_name(domain));
-    if (cancel(domain, &err) == 0 && run_state(domain, state, &err) == 0 && domain_active(domain)) {
-        domain->resume_reason = DOMAIN_RUNNING_MIGRATION_CANCELED;
-        bool paused = domain->state == DOMAIN_PAUSED && domain->reason != DOMAIN_PAUSED_USER &&
-                      strcmp(state, "running") != 0;
-        int rc = paused ? qmp_execute(domain->qmp, "cont", NULL, monitor_deadline(), &err) : 0;
-        domain->resume_reason = -1;
-        if (rc == 0) {
-            mirrors_remove(domain);
-            migration_unconfigure(domain, migration_optional_caps);
-            domain->outgoing = OUTGOING_NONE;
-            if (domain_active(domain))
-                status_save(domain);
-            return;
-        }
+    if (cancel(domain, &err) < 0 || source_run_again(domain, !noted || !entry.paused, false, &err) < 0) {
+        log_error("domain '%s' could not be taken back from its migration: %s", domain_name(domain), err.message);
+        return;
     }
-    log_error("domain '%s' could not be taken back from its migration: %s", domain_name(domain), err.message);
+    mirrors_remove(domain);
+    migration_unconfigure(domain, migration_optional_caps);
+    domain->outgoing = OUTGOING_NONE;
+    if (domain_active(domain))
+        status_save(domain);
+    if (noted)
+        remove_entry(domain, &entry);
 }
 
-/* The destination may have been let run since; whoever asked for the migration knows. */
+/* The destination may have let it run: it is asked. Active or not, it is not let run here before. */
 static void recover_performed(struct domain *domain)
 {
-    if (domain->state == DOMAIN_PAUSED)
-        log_error("domain '%s' was migrated away, but whether it runs on the destination is not known, since the "
-                  "daemon ended before it was told. It stays paused here. Look there: if it runs there, destroy it "
-                  "here; if it does not, resume it here. Never let both run",
-                  domain_name(domain));
+    scoped_arena struct arena *arena = arena_new();
+    struct journal_entry entry;
+    if (journal_find(domain->driver, domain->object.uuid, WIRE_MIGRATION_ROLE_SOURCE, &entry, arena)) {
+        owner_pursue(domain, &entry, "the daemon ended before it was told");
+        return;
+    }
+    log_warning("the migration of domain '%s' was settled when the daemon ended", domain_name(domain));
     domain->outgoing = OUTGOING_NONE;
     status_save(domain);
 }
@@ -111,6 +128,56 @@ void migration_attached(struct domain *domain)
         recover_performing(domain);
     else if (domain->outgoing == OUTGOING_POSTCOPY)
         postcopy_recover(domain);
-    else if (domain->outgoing == OUTGOING_PERFORMED)
+    else if (domain->outgoing != OUTGOING_NONE)
         recover_performed(domain);
+}
+
+/* -- what runs here no more ---------------------------------------------------------------------------------------- */
+
+/* A source that has not asked for so long will not. */
+#define KEEP_MS (INT64_C(14) * 24 * 3600 * 1000)
+
+/* Its guest has ended here, with the host or by itself. */
+static void recover_entry(struct driver *driver, const struct journal_entry *entry)
+{
+    struct error err = {0};
+    struct domain *found = driver_find(driver, entry->uuid, NULL);
+    scoped_domain struct domain *domain = found ? domain_of(object_ref(&found->object)) : NULL;
+    if (entry->role == WIRE_MIGRATION_ROLE_DESTINATION && !journal_is_settled(entry) && domain)
+        remove_arrival(domain, entry);
+    else if ((!journal_is_settled(entry) || entry->since_ms + KEEP_MS < (int64_t)clock_ms()) &&
+             journal_remove(driver, entry->id, &err) < 0)
+        log_error("%s", err.message);
+}
+
+static bool is_handed_over(const struct journal_entry *entry)
+{
+    return entry->role == WIRE_MIGRATION_ROLE_SOURCE && entry->owner == WIRE_MIGRATION_OWNER_UNKNOWN;
+}
+
+static void recover_all(void *owner)
+{
+    struct driver *driver = owner;
+    scoped_arena struct arena *arena = arena_new();
+    struct journal_entry *entries;
+    uint32_t count = journal_list(driver, &entries, arena);
+    /* before anything that waits: a client's `start` must find it out */
+    for (uint32_t i = 0; i < count; i++) {
+        struct domain *domain = driver_find(driver, entries[i].uuid, NULL);
+        if (domain && !domain_active(domain) && is_handed_over(&entries[i]))
+            owner_pursue(domain, &entries[i], "this host or its daemon ended before it was told");
+        else if (domain && domain_active(domain) && is_handed_over(&entries[i]) && !domain->incoming)
+            domain->outgoing = OUTGOING_UNSETTLED; /* migration_attached() goes on */
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct domain *domain = driver_find(driver, entries[i].uuid, NULL);
+        bool active = domain && domain_active(domain), pursued = domain && is_handed_over(&entries[i]);
+        if (!pursued && (!active || journal_is_settled(&entries[i])))
+            recover_entry(driver, &entries[i]);
+    }
+}
+
+void migration_recover(struct driver *driver)
+{
+    fiber_start("recover", recover_all, driver);
 }

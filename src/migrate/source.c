@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "migrate/owner.h"
 #include "migrate/preflight.h"
 #include "migrate/screen.h"
 #include "migrate/tls.h"
@@ -18,6 +19,7 @@ enum {
     RESUME_MS = 500, /* QEMU lets a guest run again by itself when its migration fails; this long we wait for it */
     ASK_MS = 5000,
     END_MS = 5000,
+    CONFIRM_MS = 20000, /* for a destination to say whether it has the guest */
 };
 
 static void set_outgoing(struct domain *domain, enum outgoing outgoing)
@@ -32,11 +34,11 @@ static void set_outgoing(struct domain *domain, enum outgoing outgoing)
 /* The user's XML for the destination must show the guest what it sees now. The name is --dname's business. */
 static char *checked_xml(struct domain *domain, const char *xml, unsigned format, struct error *err)
 {
-    const struct domain_def *live = domain->object.live;
     scoped_domain_def struct domain_def *def = driver_parse(domain->driver, xml, DOMAIN_PARSE_INACTIVE, err);
     scoped_domain_def struct domain_def *named = def ? domain_edit(def) : NULL;
-    if (!named)
+    if (!named || domain_require_active(domain, err) < 0)
         return NULL;
+    const struct domain_def *live = domain->object.live; /* not before: parsing may wait for an emulator to be asked */
     named->name = live->name;
     if (domain_abi_check(live, named, err) < 0)
         return error_null_wrap(err, "the given definition does not fit the running domain '%s'", live->name);
@@ -81,9 +83,9 @@ char *source_begin(struct migration *migration, struct migrate_blob *cookie_out,
     if (migration->options.flags & MIGRATE_POSTCOPY_RESUME)
         return postcopy_begin(migration, cookie_out, arena, err);
     const struct qemu_caps *caps = migration_caps(domain, err);
-    if (!caps || preflight_gate_source(domain, &migration->options, err) < 0 || choose_persistent(migration, err) < 0)
-        return NULL;
-    if (domain_require_active(domain, err) < 0)
+    if (!caps || domain_require_active(domain, err) < 0 ||
+        preflight_gate_source(domain, &migration->options, err) < 0 || choose_persistent(migration, err) < 0 ||
+        domain_require_active(domain, err) < 0)
         return NULL;
     migration->origin_name = arena_strdup(migration->arena, domain_name(domain));
     scoped_free char *xml = migration->options.xml ? checked_xml(domain, migration->options.xml, FORMAT, err)
@@ -100,7 +102,7 @@ char *source_begin(struct migration *migration, struct migrate_blob *cookie_out,
 static int refuse_state(struct domain *domain, struct error *err)
 {
     const char *name = domain_name(domain);
-    if (domain_require_active(domain, err) < 0)
+    if (domain_require_active(domain, err) < 0 || domain_require_own(domain, "migrate", err) < 0)
         return -1;
     if (domain->incoming)
         return error_set(err, ERR_OPERATION_INVALID, "domain '%s' is just being migrated to this host", name);
@@ -223,6 +225,30 @@ static struct migrate_blob performed_cookie(struct migration *migration, struct 
     return migrate_cookie_write(&cookie, arena);
 }
 
+/* From here the journal says that the guest may be let run there. */
+static int hand_over(struct migration *migration, struct error *err)
+{
+    struct domain *domain = migration->domain;
+    migration->entry.owner = WIRE_MIGRATION_OWNER_UNKNOWN;
+    if (journal_write(domain->driver, &migration->entry, err) < 0 || domain_require_active(domain, err) < 0)
+        return -1;
+    set_outgoing(domain, OUTGOING_PERFORMED);
+    return 0;
+}
+
+static int note_destination(struct migration *migration, const struct migrate_cookie *remote, struct error *err)
+{
+    struct journal_entry *entry = &migration->entry;
+    entry->peer = arena_strdup(migration->arena, remote->hostname ? remote->hostname : "");
+    entry->paused = !migration->was_running;
+    entry->shared = remote->has_id;
+    if (remote->has_id) /* of the begin that it was prepared for, which may have been another migration here */
+        memcpy(entry->id, remote->id, UUID_SIZE);
+    if (!entry->peer_uri)
+        entry->peer_uri = arena_strdup(migration->arena, remote->connection_uri);
+    return journal_write(migration->domain->driver, entry, err);
+}
+
 int source_perform(struct migration *migration, const char *uri, const struct migrate_blob *cookie_in,
                    struct migrate_blob *cookie_out, struct arena *arena, struct error *err)
 {
@@ -232,22 +258,21 @@ int source_perform(struct migration *migration, const char *uri, const struct mi
     if (!resume)
         migration->was_running = domain->state == DOMAIN_RUNNING;
     if (migrate_cookie_read(&remote, cookie_in, arena, err) < 0 ||
+        (!resume && note_destination(migration, &remote, err) < 0) ||
         (resume ? transfer_rest(migration, uri, arena, err) : transfer(migration, uri, &remote, arena, err)) < 0)
         return -1;
+    *cookie_out = performed_cookie(migration, arena);
     if (domain->postcopy && domain_active(domain)) {
-        postcopy_begun(domain);
-        *cookie_out = performed_cookie(migration, arena);
+        postcopy_begun(migration);
         return 0;
     }
     /* all is over there, but nobody was told: what was asked meanwhile still holds */
     if (migration->abort.code)
         return migration_aborted(migration, err);
-    *cookie_out = performed_cookie(migration, arena);
     if (!domain_active(domain))
         return error_set(err, ERR_OPERATION_FAILED, "operation failed: domain '%s' ended during its migration",
                          domain_name(domain));
-    set_outgoing(domain, OUTGOING_PERFORMED);
-    return 0;
+    return hand_over(migration, err);
 }
 
 int migration_perform(struct domain *domain, const struct migrate_options *options, const char *destination,
@@ -333,21 +358,36 @@ static int stop_transfer(struct domain *domain, struct error *err)
     return 0;
 }
 
-static int run_again(struct migration *migration, struct error *err)
+int source_run_again(struct domain *domain, bool was_running, bool by_itself, struct error *err)
 {
-    struct domain *domain = migration->domain;
-    bool paused = domain->state == DOMAIN_PAUSED &&
-                  (domain->reason == DOMAIN_PAUSED_MIGRATION || domain->reason == DOMAIN_PAUSED_USER);
-    if (!migration->was_running || !paused || !domain_active(domain))
+    bool ours = domain->reason == DOMAIN_PAUSED_MIGRATION || domain->reason == DOMAIN_PAUSED_USER ||
+                domain->reason == DOMAIN_PAUSED_UNKNOWN;
+    if (!was_running || !domain_active(domain) || domain->state != DOMAIN_PAUSED || !ours)
         return 0;
-    bool by_itself = domain->reason == DOMAIN_PAUSED_MIGRATION && migration->options.flags & MIGRATE_LIVE &&
-                     *domain->migration_status && strcmp(domain->migration_status, "completed") != 0;
-    if (by_itself && wait_running(domain, deadline_ms(RESUME_MS)))
+    if (by_itself && domain->reason == DOMAIN_PAUSED_MIGRATION && wait_running(domain, deadline_ms(RESUME_MS)))
         return 0;
     domain->resume_reason = DOMAIN_RUNNING_MIGRATION_CANCELED;
     int rc = qmp_execute(domain->qmp, "cont", NULL, monitor_deadline(), err);
     domain->resume_reason = -1;
     return rc;
+}
+
+/* QEMU lets the guest run by itself when its migration fails, but not when it completed. */
+static int run_again(struct migration *migration, struct error *err)
+{
+    const struct domain *domain = migration->domain;
+    bool by_itself = migration->options.flags & MIGRATE_LIVE && *domain->migration_status &&
+                     strcmp(domain->migration_status, "completed") != 0;
+    return source_run_again(migration->domain, migration->was_running, by_itself, err);
+}
+
+/* An entry that stays does no harm: the next start of the daemon finds nothing to do for it. */
+static void forget_entry(struct migration *migration)
+{
+    struct error err = {0};
+    if (journal_remove(migration->domain->driver, migration->entry.id, &err) < 0)
+        log_warning("the migration of domain '%s' is over, but its journal entry stays: %s",
+                    domain_name(migration->domain), err.message);
 }
 
 void source_take_back(struct migration *migration)
@@ -377,20 +417,17 @@ void source_take_back(struct migration *migration)
         migration_unconfigure(domain, migration->extra_caps);
         set_outgoing(domain, OUTGOING_NONE);
     }
+    forget_entry(migration);
     migration_end(migration);
 }
 
 void source_leave(struct migration *migration, const char *why)
 {
-    struct domain *domain = migration->domain;
-    if (domain->postcopy) {
+    if (migration->domain->postcopy) {
         postcopy_settle(migration, DEADLINE_NONE);
         return;
     }
-    log_error("domain '%s' was migrated away, but whether it runs on the destination is not known: %s. It stays paused "
-              "here. Look there: if it runs there, destroy it here; if it does not, resume it here. Never let both run",
-              domain_name(domain), why);
-    set_outgoing(domain, OUTGOING_NONE);
+    owner_pursue(migration->domain, &migration->entry, why);
     migration_end(migration);
 }
 
@@ -412,8 +449,36 @@ int source_complete(struct migration *migration, uint32_t flags, const struct mi
     int rc = domain->process ? domain_stop(domain, DOMAIN_SHUTOFF_MIGRATED, false, err) : 0;
     if (rc == 0 && flags & MIGRATE_UNDEFINE_SOURCE && domain->object.persistent)
         rc = object_undefine(&domain->object, err);
+    if (rc == 0)
+        forget_entry(migration);
     migration_end(migration);
     return rc;
+}
+
+/* The client believes that the destination has not got the guest. One whose connection broke at the wrong moment may
+ * be mistaken, so the destination itself is asked, when we can reach it. */
+static int take_back_handed_over(struct migration *migration, struct error *err)
+{
+    struct migrate_blob nothing = {0};
+    const struct journal_entry *entry = &migration->entry;
+    const char *name = domain_name(migration->domain);
+    int owner = entry->shared && entry->peer_uri ? owner_ask(entry->peer_uri, entry, deadline_ms(CONFIRM_MS))
+                                                 : WIRE_MIGRATION_OWNER_SOURCE;
+    switch (owner) {
+    case WIRE_MIGRATION_OWNER_DESTINATION:
+        log_warning("the client of domain '%s' says that its migration failed, but the destination has the guest: it "
+                    "is ended here", name);
+        return source_complete(migration, migration->options.flags, &nothing, err);
+    case WIRE_MIGRATION_OWNER_SOURCE:
+        source_take_back(migration);
+        return 0;
+    default:
+        error_set(err, ERR_OPERATION_FAILED,
+                  "domain '%s' stays paused: the destination '%s' does not answer whether it has the guest. It is "
+                  "asked until it does; 'godwit migrate --recover %s' settles it by hand", name, entry->peer, name);
+        source_leave(migration, "the client gave it up, and the destination does not answer");
+        return -1;
+    }
 }
 
 int migration_confirm(struct domain *domain, const struct migrate_options *options, bool cancelled,
@@ -426,6 +491,8 @@ int migration_confirm(struct domain *domain, const struct migrate_options *optio
         return -1;
     if (!cancelled)
         return source_complete(migration, options->flags, cookie_in, err);
+    if (!begun)
+        return take_back_handed_over(migration, err);
     source_take_back(migration);
     return 0;
 }

@@ -36,7 +36,7 @@ int migration_abort(struct domain *domain, struct error *err)
                          "the migration of domain '%s' is in its post-copy phase and cannot be taken back; --postcopy "
                          "pauses it",
                          domain_name(domain));
-    switch (migration->phase) {
+    switch (domain->outgoing == OUTGOING_PERFORMED ? PHASE_PERFORMED : migration->phase) {
     case PHASE_BEGUN:
     case PHASE_PERFORMING:
         if (!migration->abort.code)

@@ -10,10 +10,13 @@
 static const unsigned admitted[JOB_KINDS] = {
     [JOB_START] = BIT(JOB_DESTROY),
     [JOB_MODIFY] = BIT(JOB_DESTROY),
+    [JOB_ASK] = BIT(JOB_DESTROY),
     [JOB_SUSPEND] = BIT(JOB_DESTROY),
-    [JOB_MIGRATE_OUT] = BIT(JOB_DESTROY) | BIT(JOB_SUSPEND) | BIT(JOB_MODIFY),
+    [JOB_MIGRATE_OUT] = BIT(JOB_DESTROY) | BIT(JOB_SUSPEND) | BIT(JOB_ASK),
     [JOB_MIGRATE_IN] = BIT(JOB_DESTROY),
 };
+/* Jobs that take minutes: what they do not admit is not made to wait for them. */
+static const unsigned migrations = BIT(JOB_MIGRATE_OUT) | BIT(JOB_MIGRATE_IN);
 
 static struct job **free_slot(struct object *object, enum job_kind kind)
 {
@@ -24,9 +27,20 @@ static struct job **free_slot(struct object *object, enum job_kind kind)
     return NULL;
 }
 
+static bool is_shut_out(const struct object *object, enum job_kind kind)
+{
+    return object->job && migrations & BIT(object->job->kind) && !(admitted[object->job->kind] & BIT(kind));
+}
+
 static int refuse(const struct job *job, const struct object *object, struct error *err)
 {
     const struct job *holder = object->inner_job ? object->inner_job : object->job;
+    if (is_shut_out(object, job->kind))
+        return error_set(err, ERR_OPERATION_INVALID,
+                         "cannot %s %s '%s': it is being migrated (since %.1f s%s%s); wait for that to end, or abort "
+                         "it (domjobabort)", job->operation, object->kind->noun, object->name,
+                         (double)(now_ns() - object->job->since_ns) / 1e9, *object->job->client ? ", asked by " : "",
+                         object->job->client);
     if (!holder || err->code != ERR_OPERATION_TIMEOUT)
         return error_wrap(err, "cannot %s %s '%s'", job->operation, object->kind->noun, object->name);
     return error_set(err, ERR_OPERATION_TIMEOUT,
@@ -44,7 +58,7 @@ int job_begin(struct job *job, struct object *object, enum job_kind kind, const 
     struct job **slot;
     while (!(slot = free_slot(object, kind))) {
         struct error reason = {0};
-        if (condition_wait(&object->job_changed, until, &reason) < 0) {
+        if (is_shut_out(object, kind) || condition_wait(&object->job_changed, until, &reason) < 0) {
             refuse(job, object, &reason);
             return error_set(err, reason.code, "%s", reason.message);
         }

@@ -8,13 +8,15 @@
 /* One job per object, and it has a name: what changes an object holds its job. A second one waits a bounded time and
  * then fails with who holds it. Reading never takes a job, nor do questions to the guest agent, which has a queue of
  * its own. While a long job runs (a migration), the short ones that its row in job.c admits may run inside it, one at a
- * time. */
+ * time; others are refused at once. A migration admits no change of a definition: what was acknowledged would stay
+ * behind, since the destination has the definition from the beginning. */
 enum job_kind {
     JOB_DEFINE,  /* changes stored definitions only */
     JOB_START,
     JOB_DESTROY, /* ends the guest, whatever else is going on */
     JOB_SUSPEND, /* pause and resume */
-    JOB_MODIFY,  /* any other short change or question to the guest */
+    JOB_MODIFY,  /* any other short change of what the guest has */
+    JOB_ASK,     /* a question to the guest, or a word to it that leaves its definition as it is */
     JOB_MIGRATE_OUT,
     JOB_MIGRATE_IN,
     JOB_KINDS

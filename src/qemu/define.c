@@ -113,22 +113,10 @@ static int check_nvram(const struct domain *domain, const char *nvram, unsigned 
                      domain_name(domain), nvram);
 }
 
-/* A migration holds the domain for as long as it takes, and its end decides what is defined where: who changes a
- * definition meanwhile is told so at once instead of waiting in vain. */
-static int begin_change(struct job *job, struct domain *domain, const char *operation, const char *client,
-                        struct error *err)
-{
-    if (domain->migration)
-        return error_set(err, ERR_OPERATION_INVALID,
-                         "cannot %s domain '%s': it is being migrated; wait for that to end or abort it (domjobabort)",
-                         operation, domain_name(domain));
-    return domain_begin_job(domain, job, JOB_DEFINE, operation, client, err);
-}
-
 int domain_undefine(struct domain *domain, unsigned flags, const char *client, struct error *err)
 {
     scoped_job struct job job = {0};
-    if (begin_change(&job, domain, "undefine", client, err) < 0)
+    if (domain_begin_job(domain, &job, JOB_DEFINE, "undefine", client, err) < 0)
         return -1;
     scoped_free char *nvram = nvram_path(domain, NULL);
     if (check_nvram(domain, nvram, flags, err) < 0 || object_undefine(&domain->object, err) < 0)
@@ -143,7 +131,7 @@ int domain_undefine(struct domain *domain, unsigned flags, const char *client, s
 int domain_rename(struct domain *domain, const char *name, const char *client, struct error *err)
 {
     scoped_job struct job job = {0};
-    if (begin_change(&job, domain, "rename", client, err) < 0)
+    if (domain_begin_job(domain, &job, JOB_DEFINE, "rename", client, err) < 0)
         return -1;
     scoped_free char *old = nvram_path(domain, NULL), *new = nvram_path(domain, name);
     bool moves = old && new && !string_equal(old, new) && access(old, F_OK) == 0;
@@ -163,7 +151,7 @@ int domain_rename(struct domain *domain, const char *name, const char *client, s
 int domain_set_autostart(struct domain *domain, bool autostart, const char *client, struct error *err)
 {
     scoped_job struct job job = {0};
-    if (begin_change(&job, domain, "change autostart of", client, err) < 0)
+    if (domain_begin_job(domain, &job, JOB_DEFINE, "change autostart of", client, err) < 0)
         return -1;
     return object_set_autostart(&domain->object, autostart, err);
 }

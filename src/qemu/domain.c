@@ -131,6 +131,47 @@ int domain_require_active(const struct domain *domain, struct error *err)
     return error_set(err, ERR_OPERATION_INVALID, "domain '%s' is not running", domain_name(domain));
 }
 
+/* From QEMU's word that it has sent all, or is about to, the guest is not to be touched here. */
+static bool is_leaving(const struct domain *domain)
+{
+    static const char *const last[] = {"pre-switchover", "device", "completed"};
+    if (domain->state == DOMAIN_PAUSED && domain->reason == DOMAIN_PAUSED_MIGRATION)
+        return true;
+    for (size_t i = 0; i < COUNT(last); i++)
+        if (string_equal(domain->migration_status, last[i]))
+            return true;
+    return false;
+}
+
+int domain_require_own(const struct domain *domain, const char *operation, struct error *err)
+{
+    const char *name = domain_name(domain);
+    switch (domain->outgoing) {
+    case OUTGOING_UNSETTLED:
+        return error_set(err, ERR_OPERATION_INVALID,
+                         "cannot %s domain '%s': it was migrated away, and whether it runs on the other host is not "
+                         "known; see 'godwit migrate --status', and settle it with 'godwit migrate --recover %s'",
+                         operation, name, name);
+    case OUTGOING_POSTCOPY:
+        return error_set(err, ERR_OPERATION_INVALID,
+                         "cannot %s domain '%s': it is on the other host, and part of its memory is still here",
+                         operation, name);
+    case OUTGOING_PERFORMED:
+        return error_set(err, ERR_OPERATION_INVALID,
+                         "cannot %s domain '%s': it was migrated away, and the other host is about to run it",
+                         operation, name);
+    case OUTGOING_PERFORMING:
+        if (is_leaving(domain))
+            return error_set(err, ERR_OPERATION_INVALID,
+                             "cannot %s domain '%s': it is paused for its migration away, which has not ended; wait, "
+                             "or abort it (domjobabort)", operation, name);
+        break;
+    case OUTGOING_NONE:
+        break;
+    }
+    return 0;
+}
+
 char *domain_dump(struct domain *domain, unsigned flags, struct error *err)
 {
     bool stored = flags & (DOMAIN_XML_INACTIVE | DOMAIN_XML_MIGRATABLE) && domain->object.persistent;

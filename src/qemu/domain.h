@@ -7,6 +7,15 @@
 #include "qemu/driver.h"
 #include "qemu/qmp.h"
 
+/* How far the guest's migration to another host is, and with that who alone may let its CPUs run here. */
+enum outgoing {
+    OUTGOING_NONE,
+    OUTGOING_PERFORMING, /* src/migrate; the destination cannot have it: nobody was told that it may run there */
+    OUTGOING_PERFORMED,  /* src/migrate; the destination may have it */
+    OUTGOING_POSTCOPY,   /* the destination has it, and part of its memory is here */
+    OUTGOING_UNSETTLED,  /* nobody, also when it is not active: it may run there, and nobody is left to tell */
+};
+
 /* A start under way, on the stack of its fiber. */
 struct starting {
     struct process *process; /* its QEMU, until the domain owns that; NULL = not there yet */
@@ -40,7 +49,7 @@ struct domain {
     bool stopping;    /* we told QEMU to end: no crash to report */
     bool reset_on_shutdown; /* domain_reboot(): when the guest has powered off it is reset instead */
     bool incoming;    /* waits for a migration's end: clients see it paused */
-    int outgoing;     /* how far its migration away is: enum outgoing of src/migrate; 0 = none */
+    enum outgoing outgoing;
     struct migration *migration; /* of src/migrate; NULL = none */
     char migration_status[24];   /* QEMU's word in its last MIGRATION event; "" = none yet */
     uint64_t job_changes;        /* how often QEMU has told of a block job's or an export's new state */
@@ -75,6 +84,9 @@ struct domain_def *domain_def(struct domain *domain, struct error *err);
 struct domain *driver_find(struct driver *driver, const unsigned char uuid[UUID_SIZE], struct error *err);
 /* Fails with ERR_OPERATION_INVALID unless a guest runs (or is paused). */
 int domain_require_active(const struct domain *domain, struct error *err);
+/* Fails with ERR_OPERATION_INVALID when the guest may not be let run here, because another host has it or may have it:
+ * to be asked, after all waiting, before each command that starts its CPUs. operation is for the message. */
+int domain_require_own(const struct domain *domain, const char *operation, struct error *err);
 /* What dumpxml shows; flags are DOMAIN_XML_*. To free(). With _UPDATE_CPU it waits when QEMU has to be asked. */
 char *domain_dump(struct domain *domain, unsigned flags, struct error *err);
 /* Host CPU time of the guest in ns (/proc), and its parts; 0 while inactive. */

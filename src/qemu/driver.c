@@ -18,6 +18,7 @@ static const struct {
     {offsetof(struct driver, definitions_dir), "etc/godwit/domains"},
     {offsetof(struct driver, run_dir), "run/godwit/domains"},
     {offsetof(struct driver, lib_dir), "var/lib/godwit/domains"},
+    {offsetof(struct driver, migrations_dir), "var/lib/godwit/migrations"},
     {offsetof(struct driver, nvram_dir), "var/lib/godwit/nvram"},
     {offsetof(struct driver, log_dir), "var/log/godwit"},
     {offsetof(struct driver, cache_dir), "var/cache/godwit"},
@@ -117,6 +118,7 @@ void driver_free(struct driver *driver)
     free((char *)driver->options.root);
     free((char *)driver->options.hostname);
     free((char *)driver->options.migration_address);
+    free(driver->connection_uri);
     free(driver->migration_ports);
     free(driver->cgroup_family);
     free(driver->emulator);

@@ -33,10 +33,12 @@ struct driver {
     char *definitions_dir; /* etc/godwit/domains: what users define */
     char *run_dir;         /* run/godwit/domains: status files and monitor sockets, gone with the host's next boot */
     char *lib_dir;         /* var/lib/godwit/domains: per-guest directories (channel sockets) */
+    char *migrations_dir;  /* var/lib/godwit/migrations: the journal of src/migrate */
     char *nvram_dir;       /* var/lib/godwit/nvram */
     char *log_dir;         /* var/log/godwit: one file a guest */
     char *cache_dir;       /* var/cache/godwit */
     char *cgroup_family;   /* see cgroup_family() */
+    char *connection_uri; /* how other hosts' daemons connect to this one, set when it listens; NULL = they cannot */
     unsigned char *migration_ports; /* one byte a port: in use */
     struct work_gate looks; /* at images and other files of guests, whose server may hang */
     bool measuring; /* a worker thread looks at the sizes of images, and may hang on a server that does */

@@ -81,10 +81,14 @@ static void restart_guest(void *owner)
     scoped_domain struct domain *domain = owner;
     struct error err = {0};
     scoped_job struct job job = {0};
-    if (job_begin(&job, &domain->object, JOB_MODIFY, "restart", &err) < 0)
+    if (job_begin(&job, &domain->object, JOB_ASK, "restart", &err) < 0)
         log_error("%s", err.message);
     if (!job.object || !domain_active(domain))
         return;
+    if (domain_require_own(domain, "restart", &err) < 0) {
+        log_warning("%s", err.message); /* it has powered off: whoever has it now restarts it */
+        return;
+    }
     domain->resume_reason = DOMAIN_RUNNING_BOOTED;
     domain->state = DOMAIN_PAUSED; /* so that RESUME counts */
     struct qmp_request requests[] = {{.command = "system_reset"}, {.command = "cont"}};

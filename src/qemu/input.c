@@ -27,7 +27,7 @@ int input_send_keys(struct domain *domain, unsigned codeset, unsigned hold_ms, c
     if (hold_ms)
         json_object_set_new(arguments, "hold-time", json_integer(hold_ms));
     scoped_job struct job job = {0};
-    if (domain_begin_active_job(domain, &job, JOB_MODIFY, "send keys", client, err) < 0) {
+    if (domain_begin_active_job(domain, &job, JOB_ASK, "send keys", client, err) < 0) {
         json_decref(arguments);
         return -1;
     }
@@ -39,7 +39,7 @@ int input_send_keys(struct domain *domain, unsigned codeset, unsigned hold_ms, c
 int input_nmi(struct domain *domain, const char *client, struct error *err)
 {
     scoped_job struct job job = {0};
-    if (domain_begin_active_job(domain, &job, JOB_MODIFY, "inject NMI", client, err) < 0 ||
+    if (domain_begin_active_job(domain, &job, JOB_ASK, "inject NMI", client, err) < 0 ||
         qmp_execute(domain->qmp, "inject-nmi", NULL, monitor_deadline(), err) < 0)
         return error_wrap(err, "cannot inject an NMI into domain '%s'", domain_name(domain));
     return 0;
@@ -92,7 +92,7 @@ static int dump_screen(struct domain *domain, const char *path, const struct vid
 int screen_shot(struct domain *domain, unsigned screen, const char **mime, const char *client, struct error *err)
 {
     scoped_job struct job job = {0};
-    if (domain_begin_active_job(domain, &job, JOB_MODIFY, "take a picture of the screen", client, err) < 0)
+    if (domain_begin_active_job(domain, &job, JOB_ASK, "take a picture of the screen", client, err) < 0)
         return -1;
     unsigned head = 0;
     const struct video *video = video_of_screen(domain->object.live, screen, &head);
@@ -112,7 +112,7 @@ int memory_peek(struct domain *domain, uint64_t offset, bool virtual, void *buff
                 struct error *err)
 {
     scoped_job struct job job = {0};
-    if (domain_begin_active_job(domain, &job, JOB_MODIFY, "look into memory", client, err) < 0)
+    if (domain_begin_active_job(domain, &job, JOB_ASK, "look into memory", client, err) < 0)
         return -1;
     if (offset > INT64_MAX)
         return error_set(err, ERR_INVALID_ARG, "address %#llx is beyond what QEMU takes", (unsigned long long)offset);
@@ -139,7 +139,7 @@ int graphics_attach(struct domain *domain, unsigned index, int fd, bool skip_aut
                     struct error *err)
 {
     scoped_job struct job job = {0};
-    if (domain_begin_active_job(domain, &job, JOB_MODIFY, "open graphics", client, err) < 0)
+    if (domain_begin_active_job(domain, &job, JOB_ASK, "open graphics", client, err) < 0)
         return -1;
     const struct domain_def *live = domain->object.live;
     if (index >= live->graphics.count)

@@ -34,11 +34,8 @@ int domain_resume(struct domain *domain, const char *client, struct error *err)
     scoped_job struct job job = {0};
     if (begin(&job, domain, JOB_SUSPEND, "resume", client, err) < 0)
         return -1;
-    if (domain->migration && domain->state == DOMAIN_PAUSED && domain->reason == DOMAIN_PAUSED_MIGRATION)
-        return error_set(err, ERR_OPERATION_INVALID,
-                         "cannot resume domain '%s': it is paused for its migration away, which has not ended; wait, "
-                         "or abort it (domjobabort)",
-                         domain_name(domain));
+    if (domain_require_own(domain, "resume", err) < 0)
+        return -1;
     if (domain->state == DOMAIN_RUNNING)
         return error_set(err, ERR_OPERATION_INVALID, "domain '%s' is already running", domain_name(domain));
     if (domain->state == DOMAIN_PMSUSPENDED)
@@ -55,7 +52,7 @@ static int press(struct domain *domain, const char *command, const char *operati
                  struct error *err)
 {
     scoped_job struct job job = {0};
-    if (begin(&job, domain, JOB_MODIFY, operation, client, err) < 0 ||
+    if (begin(&job, domain, JOB_ASK, operation, client, err) < 0 ||
         qmp_execute(domain->qmp, command, NULL, monitor_deadline(), err) < 0)
         return error_wrap(err, "cannot %s domain '%s'", operation, domain_name(domain));
     return 0;
@@ -70,7 +67,7 @@ static int ask_agent(struct domain *domain, const char *mode, bool agent, bool b
     if (!forced && (button != agent || !agent_is_connected(domain) || domain->state != DOMAIN_RUNNING))
         return 0;
     scoped_job struct job job = {0};
-    if (begin(&job, domain, JOB_MODIFY, operation, client, err) < 0)
+    if (begin(&job, domain, JOB_ASK, operation, client, err) < 0)
         return -1;
     if (agent_execute_silent(domain, "guest-shutdown", json_pack("{s:s}", "mode", mode), err) == 0)
         return 1;

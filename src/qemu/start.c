@@ -92,7 +92,7 @@ static void adopt(struct domain *domain, struct qemu_spawned *spawned, struct do
     domain->state = DOMAIN_PAUSED;
     domain->reason = incoming ? DOMAIN_PAUSED_MIGRATION : DOMAIN_PAUSED_STARTING_UP;
     domain->incoming = incoming;
-    domain->outgoing = 0;
+    domain->outgoing = OUTGOING_NONE;
     domain->config_changed = false;
     domain->log_start = spawned->log_start;
     domain->cgroup =
@@ -280,7 +280,7 @@ static int begin(struct domain *domain, unsigned flags, struct error *err)
 static int check_inactive(const struct domain *domain, struct error *err)
 {
     if (!domain_active(domain))
-        return 0;
+        return domain_require_own(domain, "start", err);
     return error_set(err, ERR_OPERATION_INVALID, "domain '%s' is already active (id %d)", domain_name(domain),
                      domain->object.id);
 }

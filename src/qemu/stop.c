@@ -91,7 +91,8 @@ void domain_exited(void *owner)
         fiber_start("cgroup", remove_cgroup, steal(domain->cgroup));
     domain->shutoff_reason = domain->pause_reason = domain->resume_reason = -1;
     domain->stopping = domain->reset_on_shutdown = domain->incoming = false;
-    domain->outgoing = 0;
+    if (domain->outgoing != OUTGOING_UNSETTLED)
+        domain->outgoing = OUTGOING_NONE;
     domain->migration_status[0] = '\0';
     domain->autodestroy = 0;
     if (!domain_active(domain))

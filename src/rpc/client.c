@@ -79,7 +79,8 @@ static void reply_arrived(struct client *client, struct message *message)
 
 static void event_arrived(struct client *client, const struct message *message)
 {
-    static const struct wire_program *const programs[] = {&program_remote, &program_qemu, &program_admin, &program_godwit};
+    static const struct wire_program *const programs[] = {&program_remote, &program_qemu, &program_admin,
+                                                          &program_godwit};
     for (size_t i = 0; i < COUNT(programs); i++) {
         if (programs[i]->number != message->header.prog)
             continue;

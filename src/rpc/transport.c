@@ -154,7 +154,7 @@ int transport_tcp(const char *host, uint16_t port, deadline limit, struct error 
     if (resolution->result != 0)
         error_set(err, ERR_SYSTEM_ERROR, "cannot look up the host '%s': %s", host, gai_strerror(resolution->result));
     else if ((fd = try_addresses(resolution->found, host, port, limit, &local)) < 0)
-        *err = local;
+        error_set(err, local.code, "%s", local.message);
     resolution_free(resolution);
     return fd;
 }

@@ -242,3 +242,27 @@ def test_many_moves_of_a_busy_guest(two_hosts, line):
         virsh(source, "migrate", "--live", "traveller", target.tcp_uri, *ROUTE, timeout=120)
         traveller.lives()
     traveller.ends()
+
+
+def test_parallel_arrival_goes_on(two_hosts, line):
+    """What one migration turned on in QEMU must not break the next."""
+    traveller = Traveller(two_hosts, line, dirty=4, area=8)
+    traveller.migrate("--live", "--parallel")
+    traveller.migrate_back("--live")
+    traveller.migrate("--live", "--parallel")
+    traveller.migrate_back("--live", "--parallel")
+    traveller.lives()
+    traveller.ends()
+
+
+def test_paused_arrival_goes_on(two_hosts, line):
+    """A guest that arrived paused and never ran here can be migrated on (QEMU 7.2 used to die of it)."""
+    traveller = Traveller(two_hosts, line, dirty=4, area=8)
+    virsh(two_hosts[0], "suspend", "traveller")
+    traveller.migrate("--live")
+    assert traveller.states() == [SHUTOFF, PAUSED]
+    traveller.migrate_back("--live")
+    assert traveller.states()[0] == PAUSED
+    virsh(two_hosts[0], "resume", "traveller")
+    traveller.lives()
+    traveller.ends()

@@ -12,7 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct wire_type *choose(unsigned number)
 {
-    static const struct wire_program *const programs[] = {&program_remote, &program_qemu, &program_admin, &program_godwit};
+    static const struct wire_program *const programs[] = {&program_remote, &program_qemu, &program_admin,
+                                                          &program_godwit};
     if (number == 0)
         return &wire_error_type;
     if (number == 1)

@@ -136,10 +136,12 @@ static void second_job(void *owner)
     scoped_job struct job inner = {0};
     assert_int_equal(job_begin(&inner, object, JOB_SUSPEND, "suspend", &err), 0); /* a migration admits it */
     assert_true(inner.inner);
-    struct job blocked = {0};
+    struct job refused = {0}, blocked = {0};
+    assert_int_equal(job_begin(&refused, object, JOB_MODIFY, "change", &err), -1); /* at once */
+    assert_int_equal(err.code, ERR_OPERATION_INVALID);
     fiber_cancel(fiber_self());
     fiber_shield(false);
-    assert_int_equal(job_begin(&blocked, object, JOB_START, "start", &err), -1);
+    assert_int_equal(job_begin(&blocked, object, JOB_ASK, "ask", &err), -1);
     assert_int_equal(err.code, ERR_OPERATION_ABORTED);
 }
 
