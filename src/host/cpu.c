@@ -28,7 +28,8 @@ static unsigned cpuinfo_mhz(const char *root)
     return mhz;
 }
 
-unsigned cpu_mhz(const char *root)
+/* Current frequency of the first CPU; 0 when the kernel does not tell. */
+static unsigned cpu_mhz(const char *root)
 {
     unsigned mhz = cpuinfo_mhz(root), khz = 0;
     if (!mhz && sysfs_read_unsigned(&khz, root, "/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq") == 0)

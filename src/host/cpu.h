@@ -16,9 +16,6 @@ struct node_info {
 };
 void node_info_read(struct node_info *info, const struct host_topology *topology, const char *root);
 
-/* Current frequency of the first CPU; 0 when the kernel does not tell. */
-unsigned cpu_mhz(const char *root);
-
 /* Nanoseconds since boot, from /proc/stat: user holds nice too, kernel holds interrupts. */
 struct cpu_times {
     uint64_t kernel_ns, user_ns, idle_ns, iowait_ns, interrupt_ns;

@@ -96,7 +96,7 @@ static const struct {
     {DISK_BUS_FDC, 2, 2},
 };
 
-int drive_addresses_assign(struct domain_def *def, struct error *err)
+static int drive_addresses_assign(struct domain_def *def, struct error *err)
 {
     for (uint32_t i = 0; i < def->disks.count; i++) {
         struct disk *disk = def->disks.item[i];
@@ -178,7 +178,7 @@ static int virtio_serial_assign(struct domain_def *def, struct chardev *chardev,
     return virtio_serial_assign(def, chardev, first_port, err);
 }
 
-int virtio_serial_addresses_assign(struct domain_def *def, struct error *err)
+static int virtio_serial_addresses_assign(struct domain_def *def, struct error *err)
 {
     for (uint32_t i = 0; i < def->channels.count; i++)
         if (def->channels.item[i]->target_type == CHARDEV_TARGET_VIRTIO &&

@@ -19,8 +19,6 @@ int devices_visit(const struct domain_def *def, int (*visit)(const struct device
 /* "disk 'vda'", "memballoon", "controller pci 1": for messages; in the arena. */
 const char *device_ref_name(struct arena *arena, const struct device_ref *ref);
 
-/* The parts of domain_assign_addresses(). */
-int drive_addresses_assign(struct domain_def *def, struct error *err);
-int virtio_serial_addresses_assign(struct domain_def *def, struct error *err);
+/* The parts of domain_assign_addresses() that have files of their own. */
 int usb_addresses_assign(struct domain_def *def, struct error *err);
 int pci_addresses_assign(struct domain_def *def, struct error *err);

@@ -16,8 +16,6 @@ bool machine_is_pc(const struct domain_def *def);
 struct controller *controller_find(const struct domain_def *def, enum controller_type type, uint32_t index);
 /* Appends one without a model. */
 struct controller *controller_add(struct domain_def *def, enum controller_type type, uint32_t index);
-/* Controllers of a type then stand by index, types as they first appear. */
-void controllers_sort(struct domain_def *def);
 /* Sorts them, numbers them, gives them models and adds those that every machine has. */
 int controllers_complete(struct domain_def *def, struct error *err);
 /* Adds those that other devices' addresses need: ide, fdc, scsi, sata, virtio-serial, ccid. */

@@ -37,7 +37,8 @@ static bool is_companion(const struct controller *controller)
            controller->model == CONTROLLER_MODEL_ICH9_UHCI3;
 }
 
-void controllers_sort(struct domain_def *def)
+/* Controllers of a type then stand by index, types as they first appear. */
+static void controllers_sort(struct domain_def *def)
 {
     struct controller **all = def->controllers.item;
     for (uint32_t count = 0; count < def->controllers.count; count++) {

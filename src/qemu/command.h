@@ -56,10 +56,6 @@ int qemu_command_build(struct qemu_command *command, struct domain_def *def,
 int qemu_setup(struct qmp *qmp, const struct domain_def *def, bool incoming, deadline until, struct error *err);
 
 /* -- one device at a time, for hot-plug ---------------------------------------------------------------------------- */
-
-/* What QEMU calls the device that has the disk's backend, in query-block's "qdev", in events and as "id" of commands.
- */
-char *qemu_disk_qdev(struct arena *arena, const struct disk *disk);
 /* The arguments of block_set_io_throttle (a new reference). */
 json_t *qemu_throttle_arguments(const struct disk *disk, const struct iotune *tune);
 /* Whether a disk has a medium. */

@@ -218,7 +218,8 @@ static enum boot_dev boot_class(const struct disk *disk)
                                                 : BOOT_DEV_HD;
 }
 
-uint32_t disk_boot_index(const struct domain_def *def, uint32_t disk)
+/* Its own boot order, or what <os><boot> gives it; 0 = none. */
+static uint32_t disk_boot_index(const struct domain_def *def, uint32_t disk)
 {
     const struct disk *asked = def->disks.item[disk];
     if (asked->info.boot_order)
@@ -367,7 +368,7 @@ static void put_policies(json_t *device, const struct disk *disk)
         put_string(device, "rerror", read == DISK_ERROR_POLICY_ENOSPACE ? "stop" : words[read]);
 }
 
-json_t *qemu_disk_device(struct build *build, uint32_t index, struct error *err)
+static json_t *qemu_disk_device(struct build *build, uint32_t index, struct error *err)
 {
     const struct disk *disk = build->def->disks.item[index];
     json_t *device = bus_disk(build, disk, err);

@@ -212,7 +212,8 @@ static void put_offloads(json_t *device, const char *element, bool guest)
     }
 }
 
-uint32_t interface_boot_index(const struct domain_def *def, uint32_t index)
+/* Its own boot order, or what <os><boot> gives it; 0 = none. */
+static uint32_t interface_boot_index(const struct domain_def *def, uint32_t index)
 {
     const struct interface *interface = def->interfaces.item[index];
     for (uint32_t i = 0; !interface->info.boot_order && index == 0 && i < def->os.boots.count; i++)
@@ -255,7 +256,7 @@ static const char *interface_driver_name_of(struct build *build, const struct in
     return string_starts(model, "virtio") ? virtio_driver(build, "virtio-net", virtio, &interface->info) : model;
 }
 
-json_t *qemu_interface_device(struct build *build, uint32_t index, struct error *err)
+static json_t *qemu_interface_device(struct build *build, uint32_t index, struct error *err)
 {
     const struct interface *interface = build->def->interfaces.item[index];
     json_t *device =

@@ -122,7 +122,8 @@ const struct controller *bus_controller(const struct domain_def *def, enum contr
     return NULL;
 }
 
-int pci_bus_name(struct build *build, uint8_t bus, const char **name, struct error *err)
+/* "pci.3": the bus with that number. */
+static int pci_bus_name(struct build *build, uint8_t bus, const char **name, struct error *err)
 {
     const struct controller *controller = bus_controller(build->def, CONTROLLER_TYPE_PCI, bus);
     if (bus > 0 && (!controller || !controller->info.alias))

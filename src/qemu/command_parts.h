@@ -64,8 +64,6 @@ const char *virtio_driver(struct build *build, const char *base, enum virtio_mod
 void put_virtio_options(json_t *device, const struct virtio_options *options);
 /* Controllers by kind and index; NULL when there is none. */
 const struct controller *bus_controller(const struct domain_def *def, enum controller_type type, uint32_t index);
-/* "pci.3": the bus with that number. */
-int pci_bus_name(struct build *build, uint8_t bus, const char **name, struct error *err);
 int unsupported(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Hands a descriptor over to the command (its number in decimal); in a dry build fd is -1 and a number is made up. */
@@ -93,12 +91,6 @@ int build_chardev(struct build *build, const struct chardev_source *source, cons
 /* "-chardev" for a source with that id ("charserial0"); name is what a SPICE channel carries ("vdagent"). */
 int build_chardev_named(struct build *build, const struct chardev_source *source, const char *id, const char *name,
                         struct error *err);
-/* The -device of a disk or interface of the definition (a new reference). */
-json_t *qemu_disk_device(struct build *build, uint32_t index, struct error *err);
-json_t *qemu_interface_device(struct build *build, uint32_t index, struct error *err);
-/* "boot order" of a disk or interface: its own, or what <os><boot> gives it; 0 = none. */
-uint32_t disk_boot_index(const struct domain_def *def, uint32_t disk);
-uint32_t interface_boot_index(const struct domain_def *def, uint32_t interface);
 
 /* -- processors of the host (pin.c) -------------------------------------------------------------------------------- */
 

@@ -87,7 +87,8 @@ static void break_off(struct stream *stream, const struct error *failure)
         detach(stream);
 }
 
-bool stream_is_over(const struct stream *stream)
+/* The peer has finished, failed or gone: sending is of no use. */
+static bool stream_is_over(const struct stream *stream)
 {
     return !stream->streams || stream->finish_received;
 }

@@ -54,8 +54,5 @@ int stream_abort(struct stream *stream, deadline deadline, struct error *err);
  * (receive: 0; send: ERR_OPERATION_ABORTED). stream_finish(), _fail() and _abort() still work. */
 void stream_cancel(struct stream *stream);
 
-/* True when the peer has finished, failed or gone: sending is of no use. */
-bool stream_is_over(const struct stream *stream);
-
 /* A stream that was not finished is failed (server) or aborted without waiting (client). NULL is fine. */
 void stream_free(struct stream *stream);

@@ -16,7 +16,8 @@
 #define WORDS_MAX        4096
 #define SYSTEM_SOCKETS   "/var/run/libvirt"
 
-char *transport_socket_path(struct arena *arena, const struct uri *uri, bool readonly, bool local, struct error *err)
+/* The unix socket of a local daemon, for unix and for the far end of ssh; NULL and err when there is none to name. */
+static char *socket_path(struct arena *arena, const struct uri *uri, bool readonly, bool local, struct error *err)
 {
     const char *given = uri_parameter(uri, "socket");
     if (given) {
@@ -57,7 +58,7 @@ static int open_unix(struct transport *transport, const struct uri *uri, bool re
                      struct error *err)
 {
     scoped_arena struct arena *arena = arena_new();
-    const char *path = transport_socket_path(arena, uri, readonly, true, err);
+    const char *path = socket_path(arena, uri, readonly, true, err);
     if (!path)
         return -1;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -188,7 +189,7 @@ static int append_remote_script(struct text *script, const struct uri *uri, bool
     }
     if (native)
         return 0;
-    const char *path = transport_socket_path(arena, uri, readonly, false, err);
+    const char *path = socket_path(arena, uri, readonly, false, err);
     if (!path)
         return -1;
     text_append(script, "socket=");

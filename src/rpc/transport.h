@@ -41,7 +41,5 @@ void transport_finish(struct transport *transport);
 #define TRANSPORT_NONE {.fd = -1, .stderr_fd = -1}
 #define scoped_transport scope_cleanup(transport_finish)
 
-/* The unix socket of a local daemon, for unix and for the far end of ssh; NULL and err when there is none to name. */
-char *transport_socket_path(struct arena *arena, const struct uri *uri, bool readonly, bool local, struct error *err);
 /* The argument vector for ssh, for tests and messages. */
 struct argv *transport_ssh_argv(struct arena *arena, const struct uri *uri, bool readonly, struct error *err);
