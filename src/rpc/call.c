@@ -11,6 +11,7 @@
 
 #define WAITING_MAX       32
 #define WAITING_BYTES_MAX 1048576
+#define STREAMS_MAX       64 /* of one client; each has a fiber or two */
 
 struct running_call {
     struct call call; /* what the handler sees */
@@ -332,6 +333,13 @@ struct stream *call_open_stream(struct call *call, struct error *err)
         return error_null(err, ERR_OPERATION_ABORTED, "the client is gone");
     if (running->stream || !(call->procedure->flags & (WIRE_STREAM_READ | WIRE_STREAM_WRITE)))
         return error_null(err, ERR_INTERNAL_ERROR, "%s has no stream to open", call->procedure->name);
+    unsigned open = 0;
+    for (struct list *link = call->client->streams.open.next; link != &call->client->streams.open; link = link->next)
+        open++;
+    if (open >= STREAMS_MAX)
+        return error_null(err, ERR_OPERATION_FAILED,
+                          "this client has %u streams open already: finish or abort one before %s", open,
+                          call->procedure->name);
     return stream_new(&call->client->streams, call->procedure, call->serial, running->args, &running->stream);
 }
 

@@ -132,7 +132,8 @@ uint32_t server_client_calls(const struct server_client *client);
 
 /* -- inside a handler ---------------------------------------------------------------------------------------------- */
 
-/* The stream of a `stream=` call, owned by the caller; see rpc/stream.h. NULL with err when the call has none. */
+/* The stream of a `stream=` call, owned by the caller; see rpc/stream.h. NULL with err when the call has none, or when
+ * the client has too many open. */
 struct stream *call_open_stream(struct call *call, struct error *err);
 /* Sends fd with the reply (at most 32); taken over at once, closed after the sending or the failure of the call. */
 int call_send_fd(struct call *call, int fd, struct error *err);

@@ -177,7 +177,17 @@ static void keep_packet(struct stream *stream, const void *data, size_t length, 
         memcpy(packet->data, data, length);
     list_append(&stream->packets, &packet->link);
     stream->buffered += sizeof *packet + length;
-    if (stream->buffered > BUFFER_HIGH && !stream->holding) {
+    if (stream->buffered <= BUFFER_HIGH)
+        return;
+    if (stream->server_side && stream->can_send) {
+        /* A conversation, not an upload: a guest that does not read its console may never do so, and the client's other
+         * calls must not wait for that. */
+        struct error err;
+        error_set(&err, ERR_OPERATION_FAILED, "%s: %zu bytes wait to be read on the other side, no more are kept",
+                  stream->procedure->name, stream->buffered);
+        discard(stream);
+        stream_fail(stream, &err);
+    } else if (!stream->holding) {
         stream->holding = true;
         connection_hold(stream->streams->connection);
     }

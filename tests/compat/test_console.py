@@ -89,3 +89,17 @@ def test_end_of_guest_ends_the_console(host, talker):
     talker.destroy()
     terminal.process.wait(10)
     terminal.close()
+
+
+@pytest.mark.godwit
+def test_console_that_nobody_reads_holds_up_no_other_call(connection):
+    domain = connection.createXML(domain_xml("deaf", boot=False, serial="pty", memory_kib=65528),
+                                  libvirt.VIR_DOMAIN_START_PAUSED)
+    stream = connection.newStream()
+    domain.openConsole(None, stream, 0)
+    with pytest.raises(libvirt.libvirtError) as caught:
+        for _ in range(200):
+            stream.send(b"x" * 60000)
+            assert domain.info()[0] == libvirt.VIR_DOMAIN_PAUSED
+    assert "domain-open-console" in str(caught.value) and "wait to be read" in str(caught.value), caught.value
+    domain.destroy()

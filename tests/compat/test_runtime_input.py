@@ -87,3 +87,18 @@ def test_lifecycle_action_and_command_line(host, connection, seen):
     with pytest.raises(libvirt.libvirtError):
         connection.domainXMLToNative("xen-xm", domain_xml("paper", boot=False))
     virsh(host, "domlaunchsecinfo", "seen", ok=False)
+
+
+@pytest.mark.godwit
+def test_streams_of_one_client_are_bounded(host, connection, seen):
+    greedy = libvirt.open(host.uri)
+    domain, streams = greedy.lookupByName("seen"), []
+    with pytest.raises(libvirt.libvirtError, match="64 streams open already"):
+        for _ in range(70):
+            streams.append(greedy.newStream())
+            domain.screenshot(streams[-1], 0)
+    assert len(streams) == 65
+    connection.lookupByName("seen").screenshot(connection.newStream(), 0)
+    streams[0].abort()
+    domain.screenshot(greedy.newStream(), 0)
+    greedy.close()
