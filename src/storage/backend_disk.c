@@ -75,7 +75,7 @@ static char *node_of(struct arena *arena, const struct pool_def *def, unsigned n
     return arena_printf(arena, "%s%s%u", device, separate ? "p" : "", number);
 }
 
-/* -- parted --------------------------------------------------------------------------------------------------------- */
+/* -- parted -------------------------------------------------------------------------------------------------------- */
 
 static int parted(const struct pool_def *def, struct text *output, struct error *err, ...)
 {
@@ -190,12 +190,12 @@ static int check_label(const struct pool_def *def, const struct disk_map *map, s
         return error_set(err, ERR_OPERATION_INVALID, "there is no partition table on '%s'; build the pool first",
                          device_of(def));
     if (wanted && strcmp(wanted, map->label) != 0)
-        return error_set(err, ERR_OPERATION_INVALID, "the partition table of '%s' is of type '%s', not '%s' as the pool "
-                         "says", device_of(def), map->label, wanted);
+        return error_set(err, ERR_OPERATION_INVALID, "the partition table of '%s' is of type '%s', not '%s' as the "
+                         "pool says", device_of(def), map->label, wanted);
     return 0;
 }
 
-/* -- the pool ------------------------------------------------------------------------------------------------------- */
+/* -- the pool ------------------------------------------------------------------------------------------------------ */
 
 static int build(struct pool *pool, const struct pool_def *def, unsigned flags, struct error *err)
 {
@@ -293,7 +293,7 @@ static int list(struct pool *pool, const struct pool_def *def, struct listing *l
     return 0;
 }
 
-/* -- partitions ----------------------------------------------------------------------------------------------------- */
+/* -- partitions ---------------------------------------------------------------------------------------------------- */
 
 struct place {
     uint64_t start, end; /* end exclusive */

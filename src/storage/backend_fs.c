@@ -43,7 +43,7 @@ static bool same(const struct pool_def *a, const struct pool_def *b)
     return strcmp(device_of(a), device_of(b)) == 0;
 }
 
-/* -- mounts --------------------------------------------------------------------------------------------------------- */
+/* -- mounts -------------------------------------------------------------------------------------------------------- */
 
 /* "\040" in the kernel's tables is a blank. */
 static void unescape(char *text)
@@ -138,7 +138,7 @@ static int stop(struct pool *pool, const struct pool_def *def, struct error *err
     return run(argv, &output, TOOL_MS, err);
 }
 
-/* -- building ------------------------------------------------------------------------------------------------------- */
+/* -- building ------------------------------------------------------------------------------------------------------ */
 
 /* The option with which mkfs does not ask whether an old file system may go; wipefs has been asked before. */
 static const struct {

@@ -127,8 +127,8 @@ void step_claim(struct task *task)
     struct file_work *work = work_of(task);
     work->fd = open(work->path, O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK);
     if (work->fd < 0 && errno == EBUSY)
-        error_set(&task->error, ERR_OPERATION_INVALID, "'%s' is in use on this host: mounted, or part of a volume group "
-                  "or the like", work->path);
+        error_set(&task->error, ERR_OPERATION_INVALID, "'%s' is in use on this host: mounted, or part of a volume "
+                  "group or the like", work->path);
     else if (work->fd < 0)
         failed(work, "open");
 }

@@ -43,7 +43,7 @@ DEFINE_SCOPED(file_work_scope, struct file_work *, file_work_free)
 /* Steps, on the worker. */
 void step_make(struct task *task);     /* the temporary file, of `capacity` bytes without blocks */
 void step_open(struct task *task);     /* the file at path, for writing */
-void step_claim(struct task *task);    /* the block device at path, for us alone: fails when it is mounted or the like */
+void step_claim(struct task *task);    /* the block device at path, alone: fails when it is mounted or the like */
 void step_truncate(struct task *task); /* to `capacity` */
 void step_allocate(struct task *task); /* blocks from position to end */
 void step_copy(struct task *task);     /* what the source has, from position to end; holes stay holes */
