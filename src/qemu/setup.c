@@ -71,8 +71,6 @@ static const struct {
 
 /* What QEMU calls the device that has the disk's backend, in query-block's "qdev", in events and as "id" of commands.
  */
-static /* What QEMU calls the device that has the disk's backend, in query-block's "qdev", in events and as "id" of commands.
- */
 static char *qemu_disk_qdev(struct arena *arena, const struct disk *disk)
 {
     const char *alias = disk->info.alias ?: "";
