@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/metadata.h"
+#include "model/xml.h"
 
 /* Definitions: define, undefine, rename, title, description, metadata, autostart. */
 
@@ -88,9 +89,13 @@ static int change_metadata(struct domain_def *def, void *context, struct error *
     case DOMAIN_METADATA_TITLE:
         if (text && strchr(text, '\n'))
             return error_set(err, ERR_INVALID_ARG, "a title is one line; put the rest into the description");
+        if (xml_check_text("the title", text, err) < 0)
+            return -1;
         def->title = arena_strdup(def->arena, text);
         return 0;
     case DOMAIN_METADATA_DESCRIPTION:
+        if (xml_check_text("the description", text, err) < 0)
+            return -1;
         def->description = arena_strdup(def->arena, text);
         return 0;
     default:

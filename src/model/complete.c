@@ -219,6 +219,8 @@ static void iothreads_complete(struct domain_def *def)
 
 int domain_name_check(const char *name, struct error *err)
 {
+    if (xml_check_text("/domain/name", name, err) < 0)
+        return -1;
     if (name && *name && strlen(name) <= NAME_LONGEST && !strpbrk(name, "/\n\r") && !string_equal(name, ".") &&
         !string_equal(name, ".."))
         return 0;

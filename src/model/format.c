@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <libxml/chvalid.h>
+#include <libxml/xmlstring.h>
 #include <string.h>
 
 #include "model/values.h"
@@ -42,10 +44,30 @@ void xml_escape(struct text *out, const char *value)
         text_append_bytes(out, start, (size_t)(value - start));
         if (c == '\0')
             return;
-        text_append(out, !special ? "" : c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;"
-                                       : c == '"' ? "&quot;" : "&apos;");
+        text_append(out, c == '&'    ? "&amp;"
+                         : c == '<'  ? "&lt;"
+                         : c == '>'  ? "&gt;"
+                         : c == '"'  ? "&quot;"
+                         : c == '\'' ? "&apos;"
+                         : c == '\r' ? "&#13;"
+                                     : "");
         start = value + 1;
     }
+}
+
+int xml_check_text(const char *what, const char *value, struct error *err)
+{
+    for (const char *at = value ? value : ""; *at;) {
+        int length = (int)strnlen(at, 4);
+        int c = xmlGetUTF8Char((const unsigned char *)at, &length);
+        if (c < 0)
+            return error_set(err, ERR_XML_ERROR, "%s: byte %zu is not UTF-8", what, (size_t)(at - value) + 1);
+        if (!xmlIsCharQ(c))
+            return error_set(err, ERR_XML_ERROR, "%s: the character U+%04X at byte %zu cannot stand in XML; leave it "
+                             "out", what, (unsigned)c, (size_t)(at - value) + 1);
+        at += length;
+    }
+    return 0;
 }
 
 static void indent(struct text *out, unsigned level)

@@ -9,6 +9,6 @@
  * none. */
 char *domain_metadata_get(const struct domain_def *def, const char *uri);
 /* Puts xml (one element, or NULL to remove) in the place of the application's element, in its namespace with prefix
- * key.
- * def is a private copy. ERR_XML_DETAIL when xml is not one well-formed element. */
+ * key (NULL when it is removed). def is a private copy. ERR_XML_DETAIL or ERR_XML_ERROR when xml is not one well-formed
+ * element, ERR_INVALID_ARG when key or uri cannot name a namespace. */
 int domain_metadata_set(struct domain_def *def, const char *uri, const char *key, const char *xml, struct error *err);

@@ -93,11 +93,12 @@ static unsigned attributes_count(const char *xml, size_t length)
 
 xmlDoc *xml_read(const char *xml, size_t length, const char *root, struct error *err)
 {
+    const char *what = root ? root : "metadata";
     if (length > XML_SIZE_MAX)
-        return error_null(err, ERR_XML_ERROR, "the XML of the %s is %zu bytes long; the limit is %u", root, length,
+        return error_null(err, ERR_XML_ERROR, "the XML of the %s is %zu bytes long; the limit is %u", what, length,
                           XML_SIZE_MAX);
     if (attributes_count(xml, length) > XML_ATTRIBUTES_MAX)
-        return error_null(err, ERR_XML_ERROR, "the XML of the %s has an element with more than %d attributes", root,
+        return error_null(err, ERR_XML_ERROR, "the XML of the %s has an element with more than %d attributes", what,
                           XML_ATTRIBUTES_MAX);
     scope_cleanup(parser_scope) xmlParserCtxt *parser = xmlNewParserCtxt();
     if (!parser)
@@ -108,27 +109,27 @@ xmlDoc *xml_read(const char *xml, size_t length, const char *root, struct error 
     parser->sax->internalSubset = internal_subset;
     xmlDoc *doc = xmlCtxtReadMemory(parser, xml, (int)length, NULL, NULL,
                                     XML_PARSE_NONET | XML_PARSE_NOBLANKS | XML_PARSE_NOCDATA | XML_PARSE_NOERROR |
-                                    XML_PARSE_NOWARNING | XML_PARSE_COMPACT);
+                                    XML_PARSE_NOWARNING | XML_PARSE_COMPACT | XML_PARSE_NOENT);
     if (!doc || parser->disableSAX) {
         if (doc)
             xmlFreeDoc(doc);
         const xmlError *found = xmlCtxtGetLastError(parser);
         if (watch.why == STOP_DOCTYPE)
-            return error_null(err, ERR_XML_ERROR, "the XML of the %s has a DOCTYPE; remove it", root);
+            return error_null(err, ERR_XML_ERROR, "the XML of the %s has a DOCTYPE; remove it", what);
         if (watch.why == STOP_ELEMENTS)
-            return error_null(err, ERR_XML_ERROR, "the XML of the %s has more than %d elements", root,
+            return error_null(err, ERR_XML_ERROR, "the XML of the %s has more than %d elements", what,
                               XML_ELEMENTS_MAX);
         if (watch.why == STOP_DEPTH || !found)
-            return error_null(err, ERR_XML_DETAIL, "the XML of the %s nests elements deeper than %d levels", root,
+            return error_null(err, ERR_XML_DETAIL, "the XML of the %s nests elements deeper than %d levels", what,
                               XML_DEPTH_MAX);
         int cut = found->message ? (int)strcspn(found->message, "\n") : 0;
-        return error_null(err, ERR_XML_DETAIL, "the XML of the %s is not well-formed: line %d: %.*s", root, found->line,
+        return error_null(err, ERR_XML_DETAIL, "the XML of the %s is not well-formed: line %d: %.*s", what, found->line,
                           cut, cut ? found->message : "");
     }
     xmlNode *top = xmlDocGetRootElement(doc);
-    if (!top || strcmp((const char *)top->name, root) != 0) {
+    if (!top || (root && strcmp((const char *)top->name, root) != 0)) {
         error_set(err, ERR_XML_ERROR, "unexpected root element <%s>, expecting <%s>",
-                  top ? (const char *)top->name : "", root);
+                  top ? (const char *)top->name : "", what);
         xmlFreeDoc(doc);
         return NULL;
     }
@@ -185,16 +186,11 @@ static const char *node_match(const xmlNode *node, const char *path)
     return *own == '\0' && (*path == '\0' || *path == '/') ? path : NULL;
 }
 
-static const char *attribute_value(const xmlAttr *attr)
-{
-    return attr->children && attr->children->content ? (const char *)attr->children->content : "";
-}
-
 static const char *attribute_get(const xmlNode *node, const char *name)
 {
     for (const xmlAttr *attr = node->properties; attr; attr = attr->next)
         if (!attr->ns && *attr->name == (unsigned char)*name && strcmp((const char *)attr->name, name) == 0)
-            return attribute_value(attr);
+            return xml_attribute_value(attr);
     return NULL;
 }
 
@@ -221,75 +217,6 @@ static bool node_is_mixed(const xmlNode *node)
     return false;
 }
 
-static unsigned node_level(const xmlNode *node)
-{
-    unsigned level = 0;
-    for (const xmlNode *parent = node->parent; parent && parent->type == XML_ELEMENT_NODE; parent = parent->parent)
-        level++;
-    return level;
-}
-
-/* Nothing in it but elements, attributes and text that need neither namespaces nor comments. */
-static bool node_is_plain(const xmlNode *node)
-{
-    if (node->ns || node->nsDef)
-        return false;
-    for (const xmlAttr *attr = node->properties; attr; attr = attr->next)
-        if (attr->ns || (attr->children && (attr->children->next || attr->children->type != XML_TEXT_NODE)))
-            return false;
-    for (const xmlNode *child = node->children; child; child = child->next) {
-        if (child->type == XML_TEXT_NODE ? node->children->next != NULL : child->type != XML_ELEMENT_NODE)
-            return false;
-        if (child->type == XML_ELEMENT_NODE && !node_is_plain(child))
-            return false;
-    }
-    return true;
-}
-
-/* A plain element as text, in the layout of everything else. */
-static void plain_dump(struct text *out, const xmlNode *node, unsigned level)
-{
-    text_printf(out, "<%s", (const char *)node->name);
-    for (const xmlAttr *attr = node->properties; attr; attr = attr->next) {
-        text_printf(out, " %s='", (const char *)attr->name);
-        xml_escape(out, attribute_value(attr));
-        text_append_char(out, '\'');
-    }
-    if (!node->children) {
-        text_append(out, "/>");
-        return;
-    }
-    text_append_char(out, '>');
-    if (node->children->type == XML_TEXT_NODE) {
-        xml_escape(out, (const char *)node->children->content);
-    } else {
-        for (const xmlNode *child = node->children; child; child = child->next) {
-            text_printf(out, "\n%*s", (int)(level + 1) * 2, "");
-            plain_dump(out, child, level + 1);
-        }
-        text_printf(out, "\n%*s", (int)level * 2, "");
-    }
-    text_printf(out, "</%s>", (const char *)node->name);
-}
-
-/* The element as text, indented for the place where it stands and with the namespaces it needs declared in it. */
-static char *node_dump(struct parse *parse, xmlNode *node, bool foreign)
-{
-    if (!foreign && node_is_plain(node)) {
-        scoped_text struct text out = {0};
-        plain_dump(&out, node, node_level(node));
-        return arena_strdup(parse->arena, text_string(&out));
-    }
-    xmlNode *copy = xmlDocCopyNode(node, node->doc, 1);
-    xmlBuffer *buffer = xmlBufferCreate();
-    xmlIndentTreeOutput = 1;
-    xmlNodeDump(buffer, node->doc, copy, (int)node_level(node), 1);
-    char *text = arena_strdup(parse->arena, (const char *)xmlBufferContent(buffer));
-    xmlBufferFree(buffer);
-    xmlFreeNode(copy);
-    return text;
-}
-
 static int extra_add(struct parse *parse, const struct place *place, const struct field *after, bool known,
                      xmlNode *node, const xmlAttr *attr)
 {
@@ -311,9 +238,9 @@ static int extra_add(struct parse *parse, const struct place *place, const struc
         const char *prefix = attr->ns ? (const char *)attr->ns->prefix : NULL;
         extra->name = prefix ? arena_printf(parse->arena, "%s:%s", prefix, (const char *)attr->name)
                              : arena_strdup(parse->arena, (const char *)attr->name);
-        extra->text = arena_strdup(parse->arena, attribute_value(attr));
+        extra->text = arena_strdup(parse->arena, xml_attribute_value(attr));
     } else {
-        extra->text = node_dump(parse, node, false);
+        extra->text = xml_node_text(parse->arena, node, false);
     }
     struct extra **end = (struct extra **)((char *)place->part + place->element->extra_offset);
     while (*end)
@@ -433,7 +360,7 @@ static int part_parse(struct parse *parse, const struct field *field, void *part
     if (field->kind == FIELD_KIND_INLINE)
         return xml_parse(parse, field->element, member, child);
     if (field->kind == FIELD_KIND_VERBATIM) {
-        *(char **)member = node_dump(parse, child, field->flags & FOREIGN);
+        *(char **)member = xml_node_text(parse->arena, child, field->flags & FOREIGN);
         return 0;
     }
     void *own = arena_alloc(parse->arena, field->element->size);

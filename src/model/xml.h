@@ -46,9 +46,21 @@ struct extra {
     const char *path;              /* in the document, for messages */
 };
 
-/* Parses text into a document whose root is <root>: no network, no DTD, no entities, bounded. name says in messages
- * what it is ("domain definition"). NULL with err (ERR_XML_DETAIL, ERR_XML_ERROR). Free with xmlFreeDoc(). */
+/* Parses text into a document whose root is <root>: no network, no DTD, no entities, bounded. root also says in messages
+ * what it is; NULL: a piece of metadata, whose root is its owner's affair. NULL with err (ERR_XML_DETAIL,
+ * ERR_XML_ERROR). Free with xmlFreeDoc(). */
 xmlDoc *xml_read(const char *xml, size_t length, const char *root, struct error *err);
+
+static inline const char *xml_attribute_value(const xmlAttr *attr)
+{
+    return attr->children && attr->children->content ? (const char *)attr->children->content : "";
+}
+
+/* An element with all that it holds as text (arena), indented for the place where it stands and with the namespaces it
+ * needs declared in it. foreign: always as libxml2 writes it, else in our layout where that can hold it. */
+char *xml_node_text(struct arena *arena, xmlNode *node, bool foreign);
+/* The same as libxml2 writes it, for a place so many levels deep. */
+char *xml_foreign_text(struct arena *arena, xmlNode *node, unsigned level);
 
 /* Fills part (zeroed, element->size bytes) from node. */
 int xml_parse(struct parse *parse, const struct element *element, void *part, xmlNode *node);
@@ -67,8 +79,11 @@ enum format_flags {
 void xml_format(struct text *out, const struct element *element, const char *name, const void *part, unsigned flags,
                 unsigned level, const char *attributes);
 
-/* Appends value with <, >, &, ' and " escaped; control characters that XML cannot hold are left out. */
+/* Appends value with <, >, &, ', " and carriage returns escaped; control characters that XML cannot hold are left out. */
 void xml_escape(struct text *out, const char *value);
+/* Fails with ERR_XML_ERROR, "WHAT: ...", when value has a character that XML cannot hold in any form: most control
+ * characters, U+FFFE, U+FFFF; or is no UTF-8. NULL is fine. For what comes from elsewhere than an XML parser. */
+int xml_check_text(const char *what, const char *value, struct error *err);
 
 /* Compares the GUEST_ABI fields; on the first difference fills err (ERR_CONFIG_UNSUPPORTED, path begins with name) and
  * returns -1. */

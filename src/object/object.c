@@ -214,16 +214,21 @@ static void notify(struct object *object, enum object_event event)
         object->kind->event(object, event);
 }
 
-/* What is acknowledged must be found again by the next daemon. */
+/* What is acknowledged must be found again by the next daemon, under the same name and whole. */
 static int check_readable(const struct object *object, const char *xml, const char *name, struct error *err)
 {
     scoped_free char *found = NULL;
     unsigned char uuid[UUID_SIZE];
-    if (utf8_valid(xml, strlen(xml)) && object->kind->def_peek(xml, strlen(xml), &found, uuid) == 0 &&
-        string_equal(found, name) && memcmp(uuid, object->uuid, UUID_SIZE) == 0)
-        return 0;
-    return error_set(err, ERR_XML_ERROR, "the definition of %s '%s' could not be read back: is its text UTF-8?",
-                     object->kind->noun, name);
+    void *def = NULL;
+    if (object->kind->def_peek(xml, strlen(xml), &found, uuid) < 0 || !string_equal(found, name) ||
+        memcmp(uuid, object->uuid, UUID_SIZE) != 0)
+        error_set(err, ERR_XML_ERROR, "it does not say that name and UUID");
+    else
+        def = object->kind->def_parse(object->registry->context, xml, err);
+    if (!def)
+        return error_wrap(err, "the definition of %s '%s' could not be read back", object->kind->noun, name);
+    object->kind->def_unref(def);
+    return 0;
 }
 
 int object_store_def(struct object *object, void *def, struct error *err)

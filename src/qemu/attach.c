@@ -210,7 +210,7 @@ static int attach(struct driver *driver, struct guest *guest, struct error *err)
     struct status *status = &guest->status;
     if (status_load(status, guest->path, guest->arena, err) < 0)
         return -1;
-    guest->live = driver_parse(driver, status->xml, DOMAIN_PARSE_BARE, err);
+    guest->live = status_parse(driver, status->xml, err);
     struct object *object =
         guest->live ? object_claim(&driver->domains, guest->live->name, guest->live->uuid, err) : NULL;
     if (!object)

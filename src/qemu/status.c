@@ -17,11 +17,27 @@ char *status_path(const struct domain *domain, struct arena *arena)
     return arena_printf(arena, "%s/%s.json", domain->driver->run_dir, uuid);
 }
 
+static char *status_xml(const struct domain_def *live)
+{
+    return domain_format(live, DOMAIN_FORMAT_STATUS | DOMAIN_XML_SECURE | DOMAIN_XML_MIGRATABLE);
+}
+
+struct domain_def *status_parse(struct driver *driver, const char *xml, struct error *err)
+{
+    return driver_parse(driver, xml, DOMAIN_PARSE_BARE, err);
+}
+
+int status_check(struct driver *driver, const struct domain_def *live, struct error *err)
+{
+    scoped_free char *xml = status_xml(live);
+    scoped_domain_def struct domain_def *def = status_parse(driver, xml, err);
+    return def ? 0 : error_wrap(err, "the definition in use of domain '%s' could not be read back", live->name);
+}
+
 int status_write(struct domain *domain, struct error *err)
 {
     scoped_arena struct arena *arena = arena_new();
-    scoped_free char *xml =
-        domain_format(domain->object.live, DOMAIN_FORMAT_STATUS | DOMAIN_XML_SECURE | DOMAIN_XML_MIGRATABLE);
+    scoped_free char *xml = status_xml(domain->object.live);
     scoped_json json_t *status = json_pack(
         "{s:i, s:i, s:I, s:i, s:i, s:i, s:I, s:s*, s:s, s:b, s:b, s:i, s:i, s:s}", "version", STATUS_VERSION,
         "pid", (int)process_pid(domain->process), "start-time", (json_int_t)process_started(domain->process), "id",

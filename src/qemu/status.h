@@ -16,6 +16,10 @@ struct status {
     const char *monitor, *cgroup, *xml; /* in the arena */
 };
 
+/* Whether the next daemon would understand a definition that is about to be in use. */
+int status_check(struct driver *driver, const struct domain_def *live, struct error *err);
+/* The definition of a status file. Does not wait. */
+struct domain_def *status_parse(struct driver *driver, const char *xml, struct error *err);
 char *status_path(const struct domain *domain, struct arena *arena);
 /* Writes it anew, for what may be acknowledged only when the next daemon would know it. Does not wait. */
 int status_write(struct domain *domain, struct error *err);

@@ -341,7 +341,7 @@ static void metadata_elements_are_replaced(void **state)
     assert_string_equal(note, "<note>\n  <deep/>\n</note>");
     scoped_free char *xml = domain_format(def, DOMAIN_XML_INACTIVE);
     assert_non_null(strstr(xml,
-                           "  <metadata>\n    <x:note xmlns:x=\"urn:x\">\n      <deep/>\n    </x:note>\n"
+                           "  <metadata>\n    <x:note xmlns:x=\"urn:x\">\n      <x:deep/>\n    </x:note>\n"
                             "  </metadata>\n"));
     assert_int_equal(domain_metadata_set(def, "urn:x", "x", "<broken", &err), -1);
     assert_int_equal(domain_metadata_set(def, "urn:x", NULL, NULL, &err), 0);
