@@ -13,7 +13,8 @@
 char *file_read(struct arena *arena, const char *path, size_t max, size_t *length, struct error *err);
 
 /* Replaces a file so that after a crash either the old or the new content is there, and after the return the new one:
- * temporary file, fsync, rename, fsync of the directory. Runs in a fiber and waits (the disk is a worker thread's
+ * temporary file, fsync, rename, fsync of the directory. When the last of these fails, which is a disk that fails, the
+ * new content is there although -1 says that it may not stay. Runs in a fiber and waits (the disk is a worker thread's
  * business); on the loop's own stack, e.g. at start, it blocks. */
 int file_write_durable(const char *path, const void *data, size_t length, mode_t mode, struct error *err);
 /* Removes a file and fsyncs the directory; a file that is not there is no error. Waits like file_write_durable(). */
