@@ -31,8 +31,8 @@ unsigned cpu_set_count(const struct cpu_set *set);
 /* One more than the highest member; 0 when empty. */
 unsigned cpu_set_end(const struct cpu_set *set);
 
-/* As users and the kernel write it: "0-3,^2,8", with blanks between the parts; "" is the empty set. Returns 0, or -1 when
- * the text is none or names a number past the size (the set then holds what came before). */
+/* As users and the kernel write it: "0-3,^2,8", with blanks between the parts; "" is the empty set. Returns 0, or -1
+ * when the text is none or names a number past the size (the set then holds what came before). */
 int cpu_set_parse(struct cpu_set *set, const char *text);
 /* The shortest spelling: "0-1,3,8"; in the arena. */
 char *cpu_set_format(struct arena *arena, const struct cpu_set *set);

@@ -29,8 +29,8 @@ struct qmp_callbacks {
 };
 
 /* Takes the descriptor (a stream socket, connected or on its way) and sends qmp_capabilities at once, before the
- * greeting: commands may be submitted right away. name is the guest's, for messages. callbacks may be NULL: for who only
- * asks. */
+ * greeting: commands may be submitted right away. name is the guest's, for messages. callbacks may be NULL: for who
+ * only asks. */
 struct qmp *qmp_new(int fd, const char *name, const struct qmp_callbacks *callbacks, void *owner);
 /* Closes without a callback; commands in flight fail with ERR_OPERATION_ABORTED. */
 void qmp_free(struct qmp *qmp);
