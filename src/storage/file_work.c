@@ -34,6 +34,7 @@ static void work_release(struct task *task)
         unlink(work->temporary);
     volume_facts_finish(&work->facts);
     free(work->path);
+    free(work->source_path);
     free(work->temporary);
     free(work->directory);
     free(work);
@@ -62,7 +63,7 @@ int file_work_run(struct file_work **work, void (*step)(struct task *task), stru
     do {
         struct task *task = &(*work)->task;
         task->run = step;
-        int rc = task_run(&task, deadline_ms(TASK_MS), err);
+        int rc = task_run(&task, deadline_ms(STEP_MS), err);
         if (!task)
             *work = NULL;
         if (rc < 0)
@@ -73,6 +74,25 @@ int file_work_run(struct file_work **work, void (*step)(struct task *task), stru
     } while ((*work)->position < (*work)->end);
     (*work)->position = (*work)->end = 0;
     return 0;
+}
+
+static void drop_run(struct task *task)
+{
+    struct file_work *work = work_of(task);
+    unlink(work->temporary);
+}
+
+void file_work_abandon(struct file_work **work)
+{
+    if (!*work || !(*work)->temporary)
+        return;
+    bool before = fiber_shield(true);
+    (*work)->position = (*work)->end = 0;
+    if (file_work_run(work, drop_run, NULL) == 0) {
+        free((*work)->temporary);
+        (*work)->temporary = NULL;
+    }
+    fiber_shield(before);
 }
 
 /* For messages: the name that the user knows. */
@@ -238,6 +258,13 @@ static int reflink(struct file_work *work)
 void step_copy(struct task *task)
 {
     struct file_work *work = work_of(task);
+    if (work->source < 0) {
+        work->source = open(work->source_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        if (work->source < 0) {
+            error_system(&task->error, errno, "cannot read '%s'", work->source_path);
+            return;
+        }
+    }
     if (work->position == 0 && reflink(work) != 0)
         return;
     uint64_t stop = work->position + piece(work, COPY_PIECE);
@@ -296,6 +323,20 @@ static int take_name(struct file_work *work)
     if (errno == EEXIST)
         return error_set(&work->task.error, ERR_STORAGE_VOL_EXIST, "storage volume '%s' exists already", work->path);
     return failed(work, "create");
+}
+
+void step_flush(struct task *task)
+{
+    struct file_work *work = work_of(task);
+    if (fsync(work->fd) < 0)
+        failed(work, "write to disk");
+}
+
+void step_readable(struct task *task)
+{
+    struct file_work *work = work_of(task);
+    if (access(work->path, R_OK) < 0)
+        error_system(&task->error, errno, "inaccessible backing store volume '%s'", work->path);
 }
 
 void step_publish(struct task *task)

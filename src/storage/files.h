@@ -18,7 +18,8 @@ const char *files_temporary_prefix(struct arena *arena, const struct storage *st
 struct file_work {
     struct task task;
     int fd;              /* the file; -1 while closed */
-    int source;          /* what is copied; -1 = nothing */
+    int source;          /* what is copied; -1 = not open */
+    char *source_path;   /* opened by the first step_copy() */
     char *path;          /* its name, now or in the end */
     char *temporary;     /* its name until then; NULL = it has its name. Removed with the work. */
     uint64_t capacity;   /* bytes */
@@ -32,10 +33,14 @@ struct file_work {
     char *directory;
 };
 
+#define STEP_MS (UINT64_C(60) * 60 * 1000) /* flushing a large file to a slow disk takes its time */
 struct file_work *file_work_new(const char *path);
-/* Runs one step to its end: as often as it takes until position reaches end. Waits; ends when the fiber is cancelled,
- * then *work is NULL. */
+/* Runs one step to its end: as often as it takes until position reaches end. Waits; when the wait ended early (the fiber
+ * was cancelled, or the disk takes longer than STEP_MS for one piece), *work is NULL. */
 int file_work_run(struct file_work **work, void (*step)(struct task *task), struct error *err);
+/* Takes the temporary file back, on the worker: removing a large one takes time. For after a failure; *work may be
+ * NULL. */
+void file_work_abandon(struct file_work **work);
 void file_work_free(struct file_work *work);
 DEFINE_SCOPED(file_work_scope, struct file_work *, file_work_free)
 #define scoped_file_work scope_cleanup(file_work_scope)
@@ -49,6 +54,8 @@ void step_allocate(struct task *task); /* blocks from position to end */
 void step_copy(struct task *task);     /* what the source has, from position to end; holes stay holes */
 void step_zero(struct task *task);     /* zeros from position to end */
 void step_discard(struct task *task);  /* all blocks given back: it reads as zeros */
+void step_flush(struct task *task);    /* to disk */
+void step_readable(struct task *task); /* fails when path cannot be read */
 void step_publish(struct task *task);  /* owner, mode, to disk, under its name; facts and space */
 void step_sync(struct task *task);     /* to disk; facts */
 void step_remove(struct task *task);   /* the file or empty directory at path, and space */

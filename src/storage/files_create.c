@@ -53,9 +53,7 @@ static int fill_raw(struct file_work **work, struct creation *creation, struct e
         return 0;
     if (!is_raw(source->facts.format))
         return qemu_img_convert(creation, (*work)->temporary, err);
-    (*work)->source = open(source->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if ((*work)->source < 0)
-        return error_system(err, errno, "cannot read '%s'", source->path);
+    (*work)->source_path = xstrdup(source->path);
     (*work)->reflink = creation->flags & STORAGE_VOL_CREATE_REFLINK;
     (*work)->end = source->facts.capacity;
     return file_work_run(work, step_copy, err);
@@ -128,26 +126,42 @@ static int create_directory(struct creation *creation, struct volume *volume, st
     return 0;
 }
 
+static int fill(struct file_work **work, struct creation *creation, bool raw, struct error *err)
+{
+    if (file_work_run(work, step_make, err) < 0 ||
+        (raw ? fill_raw(work, creation, err) : fill_image(work, creation, err)) < 0)
+        return -1;
+    if (raw) { /* what was converted has its source's size */
+        (*work)->capacity = creation->capacity;
+        if (file_work_run(work, step_truncate, err) < 0)
+            return -1;
+    }
+    return file_work_run(work, step_flush, err); /* here, where nobody waits for us */
+}
+
+static int check_backing(const struct creation *creation, struct error *err)
+{
+    if (!creation->def->backing)
+        return 0;
+    scoped_file_work struct file_work *work = file_work_new(creation->def->backing->path);
+    return file_work_run(&work, step_readable, err);
+}
+
 int files_create(struct creation *creation, struct volume *volume, struct error *err)
 {
     if (strcmp(creation->format, "dir") == 0)
         return create_directory(creation, volume, err);
     bool raw = strcmp(creation->format, "raw") == 0;
-    if (!raw && qemu_img_check_format(creation->format, err) < 0)
+    if (!raw && (qemu_img_check_format(creation->format, err) < 0 || check_backing(creation, err) < 0))
         return -1;
     scoped_file_work struct file_work *work = file_work_new(creation->path);
     work->temporary = temporary_path(creation->pool->storage, work->directory);
     work->capacity = raw ? creation->capacity : 0;
     take_permissions(work, creation->def->target.permissions, VOLUME_MODE);
-    if (file_work_run(&work, step_make, err) < 0 ||
-        (raw ? fill_raw(&work, creation, err) : fill_image(&work, creation, err)) < 0)
-        return -1;
-    if (raw) { /* what was converted has its source's size */
-        work->capacity = creation->capacity;
-        if (file_work_run(&work, step_truncate, err) < 0)
-            return -1;
-    }
-    return publish(&work, creation, volume, err);
+    if (fill(&work, creation, raw, err) == 0 && publish(&work, creation, volume, err) == 0)
+        return 0;
+    file_work_abandon(&work);
+    return -1;
 }
 
 int files_remove(struct volume *volume, struct error *err)

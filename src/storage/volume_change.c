@@ -48,9 +48,6 @@ static int check_def(struct volume_def *def, const struct volume *source, struct
     /* never probed: a guest that wrote the backing volume would choose what we open */
     if (!def->backing->format)
         def->backing->format = "raw";
-    if (access(def->backing->path, R_OK) < 0)
-        return error_set(err, ERR_SYSTEM_ERROR, "volume '%s': inaccessible backing store volume '%s'", def->name,
-                         def->backing->path);
     return 0;
 }
 

@@ -7,8 +7,8 @@
 
 #include "base/log.h"
 #include "rpc/stream.h"
+#include "storage/files.h"
 #include "storage/pool.h"
-#include "storage/task.h"
 
 /* Volumes as streams. The file is read and written on worker threads in pieces of some packets, so that a slow disk
  * holds nobody else up. */
@@ -60,7 +60,7 @@ static int step(struct transfer **transfer, void (*run)(struct task *task), stru
 {
     struct task *task = &(*transfer)->task;
     task->run = run;
-    int rc = task_run(&task, deadline_ms(TASK_MS), err);
+    int rc = task_run(&task, deadline_ms(STEP_MS), err);
     if (!task)
         *transfer = NULL;
     return rc;
