@@ -149,6 +149,7 @@ int handle_connect_supports_feature(struct call *call, const struct connect_supp
         [9] = true,  /* typed parameters of strings */
         [KEEPALIVE] = true,
         [11] = true, /* DOMAIN_XML_MIGRATABLE */
+        [12] = true, /* migration of a definition alone (--offline) */
         [13] = true, /* migration with typed parameters */
         [EVENT_CALLBACK] = true,
         [15] = true, /* close callbacks */

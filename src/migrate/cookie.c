@@ -125,6 +125,39 @@ static int read_nbd(struct migrate_cookie *cookie, const xmlNode *node, struct a
     return 0;
 }
 
+static int hex_value(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static int read_nvram(struct migrate_cookie *cookie, const xmlNode *node, struct arena *arena, struct error *err)
+{
+    xmlChar *text = xmlNodeGetContent(node);
+    size_t digits = text ? strlen((const char *)text) : 0;
+    char *bytes = arena_alloc(arena, digits / 2 + 1);
+    bool good = digits % 2 == 0;
+    for (size_t i = 0; good && i < digits; i++) {
+        int value = hex_value((char)text[i]);
+        good = value >= 0;
+        bytes[i / 2] = (char)(bytes[i / 2] << 4 | (value & 15));
+    }
+    xmlFree(text);
+    cookie->nvram = bytes;
+    cookie->nvram_length = digits / 2;
+    return good ? 0 : error_set(err, ERR_INTERNAL_ERROR, "migration cookie: <godwit-nvram> is not hexadecimal");
+}
+
+static void write_nvram(struct text *out, const struct migrate_cookie *cookie)
+{
+    text_append(out, "  <godwit-nvram>");
+    for (size_t i = 0; i < cookie->nvram_length; i++) {
+        unsigned byte = (unsigned char)cookie->nvram[i];
+        text_append_char(out, "0123456789abcdef"[byte >> 4]);
+        text_append_char(out, "0123456789abcdef"[byte & 15]);
+    }
+    text_append(out, "</godwit-nvram>\n");
+}
+
 static void read_graphics(struct migrate_cookie *cookie, const xmlNode *node, struct arena *arena)
 {
     const char *port = attribute(node, "port", arena);
@@ -179,9 +212,11 @@ static int read_root(struct migrate_cookie *cookie, const xmlNode *root, struct 
         return -1;
     xmlNode *capabilities = child_named(root, "capabilities"), *statistics = child_named(root, "statistics");
     xmlNode *domain = child_named(root, "domain"), *nbd = child_named(root, "nbd");
-    xmlNode *graphics = child_named(root, "graphics");
+    xmlNode *graphics = child_named(root, "graphics"), *nvram = child_named(root, "godwit-nvram");
     xmlNode *journal = child_named(root, "godwit");
     if (capabilities && read_capabilities(cookie, capabilities, arena, err) < 0)
+        return -1;
+    if (nvram && read_nvram(cookie, nvram, arena, err) < 0)
         return -1;
     if (graphics)
         read_graphics(cookie, graphics, arena);
@@ -279,6 +314,8 @@ struct migrate_blob migrate_cookie_write(const struct migrate_cookie *cookie, st
         write_attribute(&out, "listen", cookie->spice_listen ? cookie->spice_listen : "127.0.0.1");
         text_append(&out, "/>\n");
     }
+    if (cookie->nvram)
+        write_nvram(&out, cookie);
     if (cookie->has_nbd)
         write_nbd(&out, cookie);
     if (cookie->has_statistics) {

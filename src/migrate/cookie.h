@@ -34,6 +34,8 @@ struct migrate_cookie {
     const char *persistent_xml; /* what to store on the destination; NULL = none */
     int32_t spice_port; /* of the guest's screen on the destination; 0 = none */
     const char *spice_listen;
+    const char *nvram; /* --offline: the variables of its firmware (ours only); NULL = none */
+    size_t nvram_length;
     bool has_nbd;      /* disks are copied */
     uint16_t nbd_port; /* where the destination takes them; 0 = not told */
     struct cookie_disk *disks;
@@ -53,6 +55,8 @@ struct migrate_blob {
 
 /* A cookie longer than this is refused. */
 #define MIGRATE_COOKIE_MAX (4u << 20)
+/* The largest NVRAM that fits into one; OVMF's has 528 KiB. */
+#define MIGRATE_NVRAM_MAX (1u << 20)
 
 /* No bytes are an empty cookie (all zero, name NULL). ERR_INTERNAL_ERROR names what is wrong with others. */
 int migrate_cookie_read(struct migrate_cookie *cookie, const struct migrate_blob *blob, struct arena *arena,

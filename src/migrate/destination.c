@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "migrate/copy.h"
+#include "migrate/offline.h"
 #include "migrate/place.h"
 #include "migrate/postcopy.h"
 #include "migrate/preflight.h"
@@ -132,6 +133,7 @@ int migration_prepare(struct driver *driver, const struct migrate_options *optio
 {
     struct migrate_cookie remote;
     struct place place;
+    bool offline = options->flags & MIGRATE_OFFLINE;
     if (options->flags & MIGRATE_POSTCOPY_RESUME)
         return postcopy_prepare(driver, options, caller, cookie_out, uri, arena, err);
     scoped_domain_def struct domain_def *def = incoming_def(driver, options, err);
@@ -150,20 +152,21 @@ int migration_prepare(struct driver *driver, const struct migrate_options *optio
     migration->origin_name = arena_strdup(migration->arena, remote.name ? remote.name : def->name);
     note_source(migration, &remote);
     bool ours = !domain_active(domain); /* somebody may have started it while we waited for the job */
-    if (receive(migration, def, &remote, &place, err) < 0) {
+    if (offline ? offline_prepare(migration, def, &remote) : receive(migration, def, &remote, &place, err)) {
         if (ours)
             destination_discard(migration);
         else
             migration_end(migration);
         return -1;
     }
-    *uri = place.told ? NULL : place_uri(&place, arena);
-    struct migrate_cookie cookie = migration_cookie(migration, migration_caps(domain, err), arena);
+    *uri = place.told || offline ? NULL : place_uri(&place, arena);
+    struct migrate_cookie cookie = migration_cookie(migration, offline ? NULL : migration_caps(domain, err), arena);
     screen_describe(domain, &cookie);
     cookie.has_nbd = migration->options.flags & MIGRATE_COPY_STORAGE;
     cookie.nbd_port = migration->nbd_told;
     *cookie_out = migrate_cookie_write(&cookie, arena);
-    domain_notify_lifecycle(domain, DOMAIN_EVENT_STARTED, DOMAIN_EVENT_STARTED_MIGRATED);
+    if (!offline)
+        domain_notify_lifecycle(domain, DOMAIN_EVENT_STARTED, DOMAIN_EVENT_STARTED_MIGRATED);
     migration_wait_next(migration, PHASE_PREPARED);
     return 0;
 }
@@ -371,6 +374,11 @@ struct domain *migration_finish(struct driver *driver, const struct migrate_opti
     if (cancelled || migrate_cookie_read(&remote, cookie_in, arena, err) < 0) {
         destination_discard(migration);
         return cancelled ? error_null(err, ERR_MIGRATE_FINISH_OK, "migration successfully aborted") : NULL;
+    }
+    if (migration->options.flags & MIGRATE_OFFLINE) {
+        int rc = offline_arrive(migration, err);
+        migration_end(migration);
+        return rc < 0 ? NULL : steal(domain);
     }
     migration->options.flags |= options->flags & (MIGRATE_PAUSED | MIGRATE_PERSIST_DEST);
     bool resumed = migration->options.flags & MIGRATE_POSTCOPY_RESUME;

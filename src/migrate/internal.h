@@ -52,6 +52,9 @@ struct migration {
     uint64_t ran_ms;         /* destination: when the guest was let run, since 1970 */
     const char *tls_creds;   /* id of the object that QEMU's connections are encrypted with; NULL = none */
     const char *tls_name;    /* source: whom the destination's certificate must be of */
+    struct domain_def *offline_def; /* destination of --offline: what it will store */
+    const char *nvram;       /* the same: variables of its firmware; NULL = none */
+    size_t nvram_length;
     bool screen_told;        /* source: SPICE sends its clients to the destination */
     uint16_t nbd_port;       /* destination: of the disks' server, taken from the driver's range; 0 = none */
     uint16_t nbd_told;       /* destination: the port that the source is told; 0 = none */

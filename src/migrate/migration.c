@@ -65,6 +65,7 @@ void migration_end(struct migration *migration)
 {
     struct domain *domain = migration->domain;
     timer_free(migration->guard);
+    domain_def_free(migration->offline_def);
     if (migration->port)
         driver_release_migration_port(domain->driver, migration->port);
     if (migration->nbd_port)

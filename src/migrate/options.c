@@ -24,7 +24,7 @@ static const struct {
     {MIGRATE_NON_SHARED_INC, "--copy-storage-inc", false},
     {MIGRATE_CHANGE_PROTECTION, "--change-protection", false},
     {MIGRATE_UNSAFE, "--unsafe", false},
-    {MIGRATE_OFFLINE, "--offline", true},
+    {MIGRATE_OFFLINE, "--offline", false},
     {MIGRATE_COMPRESSED, "--compressed", false},
     {MIGRATE_ABORT_ON_ERROR, "--abort-on-error", false},
     {MIGRATE_AUTO_CONVERGE, "--auto-converge", false},

@@ -2,6 +2,7 @@
 #include "migrate/peer.h"
 
 #include "client_stubs.h"
+#include "migrate/offline.h"
 #include "migrate/owner.h"
 #include "migrate/postcopy.h"
 #include "migrate/preflight.h"
@@ -93,7 +94,9 @@ static int remote_prepare(struct peer *peer, const struct migrate_options *optio
         return error_wrap(err, "the destination could not prepare");
     *cookie = (struct migrate_blob){ret.cookie_out, ret.cookie_out_length};
     *uri = ret.uri_out ? ret.uri_out : options->uri;
-    return *uri ? 0 : error_set(err, ERR_INTERNAL_ERROR, "the destination did not say where to migrate to");
+    if (*uri || flags & MIGRATE_OFFLINE)
+        return 0;
+    return error_set(err, ERR_INTERNAL_ERROR, "the destination did not say where to migrate to");
 }
 
 static int remote_finish(struct peer *peer, const char *name, uint32_t flags, bool cancelled,
@@ -156,7 +159,8 @@ static int travel(struct migration *migration, struct peer *peer, const char *de
         return -1;
     }
     peer->migration = migration;
-    if (source_perform(migration, target, &cookie, &cookie, arena, err) < 0) {
+    bool offline = flags & MIGRATE_OFFLINE;
+    if (!offline && source_perform(migration, target, &cookie, &cookie, arena, err) < 0) {
         peer->migration = NULL;
         source_take_back(migration);
         struct migrate_blob nothing = {0};
@@ -168,6 +172,13 @@ static int travel(struct migration *migration, struct peer *peer, const char *de
         return -1;
     }
     peer->migration = NULL;
+    if (offline) {
+        struct migrate_blob nothing = {0};
+        if (remote_finish(peer, name, flags, false, &nothing, arena, err) == 0)
+            return offline_complete(migration, options.flags, err);
+        migration_end(migration);
+        return -1;
+    }
     if (domain->postcopy)
         client_set_timeout(peer->client, POSTCOPY_MS);
     if (remote_finish(peer, name, flags, false, &cookie, arena, err) < 0)
@@ -188,7 +199,7 @@ int migration_to_peer(struct domain *domain, const struct migrate_options *optio
                          "the daemon at '%s' does not know migration with parameters (libvirt before 1.1.0)",
                          destination);
     client_set_timeout(peer.client, CALL_MS);
-    if (!(options->flags & MIGRATE_POSTCOPY_RESUME) &&
+    if (!(options->flags & (MIGRATE_POSTCOPY_RESUME | MIGRATE_OFFLINE)) &&
         preflight_gate_peer(peer.client, domain, options, err) < 0)
         return -1;
     const struct migrate_caller nobody = {.name = caller->name};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "migrate/copy.h"
+#include "migrate/offline.h"
 #include "migrate/postcopy.h"
 
 #include <signal.h>
@@ -80,6 +81,8 @@ char *source_begin(struct migration *migration, struct migrate_blob *cookie_out,
 {
     enum { FORMAT = DOMAIN_XML_SECURE | DOMAIN_XML_MIGRATABLE };
     struct domain *domain = migration->domain;
+    if (migration->options.flags & MIGRATE_OFFLINE)
+        return offline_begin(migration, cookie_out, arena, err);
     if (migration->options.flags & MIGRATE_POSTCOPY_RESUME)
         return postcopy_begin(migration, cookie_out, arena, err);
     const struct qemu_caps *caps = migration_caps(domain, err);
@@ -114,6 +117,8 @@ static int refuse_state(struct domain *domain, struct error *err)
 struct migration *source_new(struct domain *domain, const struct migrate_options *options,
                              const struct migrate_caller *caller, struct error *err)
 {
+    if (options->flags & MIGRATE_OFFLINE)
+        return offline_new(domain, options, caller, err);
     if (refuse_state(domain, err) < 0)
         return NULL;
     if (options->flags & MIGRATE_POSTCOPY_RESUME)
@@ -485,10 +490,13 @@ int migration_confirm(struct domain *domain, const struct migrate_options *optio
                       const struct migrate_caller *caller, const struct migrate_blob *cookie_in, struct error *err)
 {
     bool begun = domain->migration && domain->migration->phase == PHASE_BEGUN;
-    struct migration *migration =
-        migration_take(domain, begun && cancelled ? PHASE_BEGUN : PHASE_PERFORMED, PHASE_CONFIRMING, caller, err);
+    bool offline = begun && domain->migration->options.flags & MIGRATE_OFFLINE;
+    enum migration_phase waiting = begun && (cancelled || offline) ? PHASE_BEGUN : PHASE_PERFORMED;
+    struct migration *migration = migration_take(domain, waiting, PHASE_CONFIRMING, caller, err);
     if (!migration)
         return -1;
+    if (offline && !cancelled)
+        return offline_complete(migration, options->flags, err);
     if (!cancelled)
         return source_complete(migration, options->flags, cookie_in, err);
     if (!begun)
