@@ -68,6 +68,22 @@ void text_printf(struct text *text, const char *format, ...)
     va_end(args);
 }
 
+void text_append_quoted(struct text *text, const char *word)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@%+=:,./-";
+    if (*word && !word[strspn(word, plain)]) {
+        text_append(text, word);
+        return;
+    }
+    text_append_char(text, '\'');
+    for (; *word; word++) /* within single quotes nothing but a single quote is special */
+        if (*word == '\'')
+            text_append(text, "'\\''");
+        else
+            text_append_char(text, *word);
+    text_append_char(text, '\'');
+}
+
 void text_clear(struct text *text)
 {
     text->length = 0;

@@ -28,6 +28,8 @@ void text_append_char(struct text *text, char c);
 void text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_vprintf(struct text *text, const char *format, va_list args);
 void text_clear(struct text *text);
+/* One word for a POSIX shell: in single quotes, where it has to be. */
+void text_append_quoted(struct text *text, const char *word);
 /* Makes room for `extra` more bytes and returns where they go; the caller then adds to length. */
 char *text_reserve(struct text *text, size_t extra);
 /* The content, never NULL; the text still owns it. */

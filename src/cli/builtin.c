@@ -33,22 +33,6 @@ static int run_pwd(struct invocation *in, struct error *err)
     return 0;
 }
 
-static void append_shell_quoted(struct text *out, const char *word)
-{
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@%+=:,./-";
-    if (*word && !word[strspn(word, plain)]) {
-        text_append(out, word);
-        return;
-    }
-    text_append(out, "'");
-    for (; *word; word++)
-        if (*word == '\'')
-            text_append(out, "'\\''");
-        else
-            text_append_char(out, *word);
-    text_append(out, "'");
-}
-
 /* "a,b,,c" is "a" and "b,c". */
 static void append_split(struct text *out, const char *word)
 {
@@ -77,7 +61,7 @@ static int run_echo(struct invocation *in, struct error *err)
         if (option_given(in, "split"))
             append_split(&out, text_string(&word));
         else if (option_given(in, "shell"))
-            append_shell_quoted(&out, text_string(&word));
+            text_append_quoted(&out, text_string(&word));
         else
             text_append(&out, text_string(&word));
     }

@@ -305,35 +305,18 @@ int handle_domain_set_block_threshold(struct call *call, const struct domain_set
 
 /* -- the command line ---------------------------------------------------------------------------------------------- */
 
-/* Quoted for a shell where it has to be. */
-static void add_word(struct text *line, const char *word)
-{
-    if (*word && !word[strcspn(word, " \t\n\"'`$&|;<>(){}[]*?!#~\\")]) {
-        text_append(line, word);
-        return;
-    }
-    text_append_char(line, '\'');
-    for (const char *c = word; *c; c++) {
-        if (*c == '\'')
-            text_append(line, "'\\''");
-        else
-            text_append_char(line, *c);
-    }
-    text_append_char(line, '\'');
-}
-
 static const char *command_text(struct call *call, const struct qemu_command *command)
 {
     scoped_text struct text line = {0};
     for (char *const *variable = command->environment; variable && *variable; variable++) {
-        add_word(&line, *variable);
+        text_append_quoted(&line, *variable);
         text_append(&line, " \\\n");
     }
     for (size_t i = 0; i < command->argv->count; i++) {
         const char *word = command->argv->items[i];
         if (i)
             text_append(&line, *word == '-' ? " \\\n" : " ");
-        add_word(&line, word);
+        text_append_quoted(&line, word);
     }
     text_append_char(&line, '\n');
     return arena_strdup(call->arena, text_string(&line));

@@ -14,7 +14,9 @@ struct ksm_parameter {
 extern const struct ksm_parameter ksm_parameters[];
 extern const unsigned ksm_parameter_count;
 
+/* NULL when there is no such parameter. */
 const struct ksm_parameter *ksm_parameter_find(const char *name);
 /* False when this kernel does not have it. */
 bool ksm_read(const struct ksm_parameter *parameter, const char *root, uint64_t *value);
+/* root as in sysfs.h. Fails with the kernel's words when it refuses the value. */
 int ksm_write(const struct ksm_parameter *parameter, const char *root, uint64_t value, struct error *err);

@@ -23,8 +23,11 @@ enum pci_connect {
 /* The buses of a domain while addresses are handed out. */
 struct pci;
 
+/* The domain whose addresses they are. */
 struct domain_def *pci_def(struct pci *pci);
+/* Whether none of the slot's functions is taken. */
 bool pci_slot_free(const struct pci *pci, uint8_t bus, uint8_t slot);
+/* Marks an address as taken: its function, or all of its slot. */
 void pci_reserve(struct pci *pci, const struct pci_address *address, bool whole_slot);
 /* Writes the address into the device. */
 void pci_store(struct pci *pci, struct device_info *info, const struct pci_address *address);

@@ -25,14 +25,27 @@ static int check_kind(const struct domain_def *def, const struct qemu_caps *caps
                          os_type_name(def->os.type), def->emulator);
     const char *arch = arch_from_qemu(caps->arch);
     if (!string_equal(arch, def->os.arch) && !(arch_is_x86(arch) && arch_is_x86(def->os.arch)))
-        return error_set(err, ERR_CONFIG_UNSUPPORTED, "domain '%s': the emulator '%s' is for architecture '%s', not '%s'",
-                         def->name, def->emulator, arch, def->os.arch);
+        return error_set(err, ERR_CONFIG_UNSUPPORTED,
+                         "domain '%s': the emulator '%s' is for architecture '%s', not '%s'", def->name, def->emulator,
+                         arch, def->os.arch);
+    return 0;
+}
+
+/* Guests run as the daemon does, and unconfined: whoever asks for more is told that, not left to believe it. */
+static int check_labels(const struct domain_def *def, struct error *err)
+{
     for (uint32_t i = 0; i < def->seclabels.count; i++) {
-        const char *model = def->seclabels.item[i]->model;
-        if (def->seclabels.item[i]->type != SECLABEL_TYPE_NONE && model && !string_equal(model, "dac"))
+        const struct seclabel *label = def->seclabels.item[i];
+        if (label->type == SECLABEL_TYPE_NONE)
+            continue;
+        if (label->model && !string_equal(label->model, "dac"))
             return error_set(err, ERR_CONFIG_UNSUPPORTED,
                              "domain '%s': <seclabel model='%s'> asks for a confinement that this daemon cannot give; "
-                             "remove it, or use type='none'", def->name, model);
+                             "remove it, or use type='none'", def->name, label->model);
+        if (label->type == SECLABEL_TYPE_STATIC && label->label)
+            return error_set(err, ERR_CONFIG_UNSUPPORTED,
+                             "domain '%s': <seclabel type='static'> asks to run as '%s', but guests run as the daemon "
+                             "does; remove it", def->name, label->label);
     }
     return 0;
 }
@@ -42,12 +55,12 @@ int domain_check_machine(struct driver *driver, const struct domain_def *def, st
     const struct qemu_caps *caps = qemu_caps_get(driver->caps, def->emulator, deadline_ms(30000), err);
     if (!caps)
         return error_wrap(err, "domain '%s': the emulator '%s' cannot be used", def->name, def->emulator);
-    if (check_kind(def, caps, err) < 0)
+    if (check_kind(def, caps, err) < 0 || check_labels(def, err) < 0)
         return -1;
     const struct qemu_machine *machine = qemu_caps_machine(caps, def->os.machine);
     if (machine && machine->max_cpus && def->vcpus_max > machine->max_cpus)
-        return error_set(err, ERR_CONFIG_UNSUPPORTED, "domain '%s': machine type '%s' takes %u vcpus, not %u", def->name,
-                         def->os.machine, machine->max_cpus, def->vcpus_max);
+        return error_set(err, ERR_CONFIG_UNSUPPORTED, "domain '%s': machine type '%s' takes %u vcpus, not %u",
+                         def->name, def->os.machine, machine->max_cpus, def->vcpus_max);
     if (machine)
         return 0;
     return error_set(err, ERR_CONFIG_UNSUPPORTED,

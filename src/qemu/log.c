@@ -49,12 +49,8 @@ static void header_append(struct text *header, const struct argv *argv)
     text_printf(header, "%s.%03ld+0000: starting up\n", stamp, now.tv_nsec / 1000000);
     for (size_t i = 0; i < argv->count; i++) {
         bool option = argv->items[i][0] == '-';
-        bool quote = strpbrk(argv->items[i], " \t\n\"'\\$`*?[]{}()<>|&;#~!") != NULL;
         text_append(header, i == 0 ? "" : option ? " \\\n" : " ");
-        text_append(header, quote ? "'" : "");
-        for (const char *c = argv->items[i]; *c; c++)
-            text_append(header, *c == '\'' ? "'\\''" : (char[]){*c, '\0'});
-        text_append(header, quote ? "'" : "");
+        text_append_quoted(header, argv->items[i]);
     }
     text_append_char(header, '\n');
 }

@@ -134,8 +134,8 @@ int qemu_setup(struct qmp *qmp, const struct domain_def *def, bool incoming, dea
         ask_balloon(&setup, def);
     int status = 0;
     for (size_t done = 0; status == 0 && done < setup.count; done += AT_ONCE)
-        status = qmp_batch(qmp, setup.requests + done, setup.count - done < AT_ONCE ? setup.count - done : AT_ONCE, until,
-                           err);
+        status = qmp_batch(qmp, setup.requests + done, setup.count - done < AT_ONCE ? setup.count - done : AT_ONCE,
+                           until, err);
     qmp_requests_finish(setup.requests, setup.count);
     return status < 0 ? -1 : pin_threads(qmp, def, until, err);
 }

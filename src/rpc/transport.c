@@ -160,18 +160,6 @@ int transport_tcp(const char *host, uint16_t port, deadline limit, struct error 
     return fd;
 }
 
-/* For a POSIX shell: within single quotes nothing but a single quote is special. */
-static void append_quoted(struct text *out, const char *word)
-{
-    text_append(out, "'");
-    for (; *word; word++)
-        if (*word == '\'')
-            text_append(out, "'\\''");
-        else
-            text_append_char(out, *word);
-    text_append(out, "'");
-}
-
 /* The remote side's little program. nc of OpenBSD needs -q to end when we do; the one of nmap has no such option.
  * Debian installs none of them: then godwit does it. */
 static int append_remote_script(struct text *script, const struct uri *uri, bool readonly, struct error *err)
@@ -184,7 +172,7 @@ static int append_remote_script(struct text *script, const struct uri *uri, bool
     if (try_helper) {
         text_append(script, native ? "exec" : "if command -v virt-ssh-helper >/dev/null 2>&1; then exec");
         text_append(script, readonly ? " virt-ssh-helper -r " : " virt-ssh-helper ");
-        append_quoted(script, uri_wire_name(arena, uri));
+        text_append_quoted(script, uri_wire_name(arena, uri));
         text_append(script, native ? "" : "; fi; ");
     }
     if (native)
@@ -193,9 +181,9 @@ static int append_remote_script(struct text *script, const struct uri *uri, bool
     if (!path)
         return -1;
     text_append(script, "socket=");
-    append_quoted(script, path);
+    text_append_quoted(script, path);
     text_append(script, "; nc=");
-    append_quoted(script, netcat ? netcat : "nc");
+    text_append_quoted(script, netcat ? netcat : "nc");
     if (!netcat)
         text_append(script, "; if ! command -v nc >/dev/null 2>&1; then exec godwit relay \"$socket\"; fi");
     text_append(script, "; if \"$nc\" -q 2>&1 | grep 'requires an argument' >/dev/null; then set -- -q0; else set --; "
@@ -245,7 +233,7 @@ struct argv *transport_ssh_argv(struct arena *arena, const struct uri *uri, bool
     if (append_remote_script(&script, uri, readonly, err) < 0)
         return NULL;
     text_append(&remote, "sh -c ");
-    append_quoted(&remote, text_string(&script));
+    text_append_quoted(&remote, text_string(&script));
     argv_add(argv, text_string(&remote));
     return argv;
 }

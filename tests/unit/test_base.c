@@ -30,6 +30,18 @@ static void in_fiber(void (*story)(void *))
         loop_run();
 }
 
+static void words_are_quoted_for_a_shell(void **state)
+{
+    static const struct {
+        const char *word, *quoted;
+    } words[] = {{"a-b/c.d", "a-b/c.d"}, {"", "''"}, {"a b", "'a b'"}, {"it's", "'it'\\''s'"}, {"$(x)", "'$(x)'"}};
+    for (size_t i = 0; i < COUNT(words); i++) {
+        scoped_text struct text line = {0};
+        text_append_quoted(&line, words[i].word);
+        assert_string_equal(text_string(&line), words[i].quoted);
+    }
+}
+
 static void numbers_are_read_strictly(void **state)
 {
     uint64_t u = 7;
@@ -404,6 +416,7 @@ static void a_log_that_nobody_reads_stops_nobody(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(words_are_quoted_for_a_shell),
         cmocka_unit_test(numbers_are_read_strictly), cmocka_unit_test(uuids_go_round),
         cmocka_unit_test(sets_are_written_in_their_shortest_form),
         cmocka_unit_test(utf8_is_checked),           cmocka_unit_test(a_fiber_runs_until_it_waits),
