@@ -183,8 +183,8 @@ static bool is_unborn(const struct guest *guest)
     return string_equal(json_string_value(json_object_get(reply, "status")), "prelaunch");
 }
 
-/* The daemon died between the birth of a QEMU and the answer to who had asked for it: a guest that has not run is ended.
- * The domain is not active meanwhile, and its job keeps others from starting it. */
+/* The daemon died between the birth of a QEMU and the answer to who had asked for it: a guest that has not run is
+ * ended. The domain is not active meanwhile, and its job keeps others from starting it. */
 static void take_back(void *owner)
 {
     scoped_guest struct guest *guest = owner;

@@ -81,8 +81,8 @@ static int prepare_graphics(struct domain_def *def, struct graphics *graphics,
     bool network = graphics->type == GRAPHICS_TYPE_VNC || graphics->type == GRAPHICS_TYPE_SPICE;
     if (listen && listen->type == LISTEN_TYPE_NETWORK)
         return error_set(err, ERR_NO_NETWORK,
-                         "Network not found: graphics '%s' of domain '%s' listens on network '%s', and this host has no "
-                         "virtual networks; give <listen type='address' address=...>",
+                         "Network not found: graphics '%s' of domain '%s' listens on network '%s', and this host has "
+                         "no virtual networks; give <listen type='address' address=...>",
                          graphics_type_name(graphics->type), def->name, listen->network ? listen->network : "");
     if (socket && !listen->socket && !graphics->socket && options->channel_dir)
         listen->socket =

@@ -13,7 +13,9 @@ struct outbox {
     size_t bytes; /* of memory that the queue takes */
 };
 
+/* The descriptor stays the caller's. */
 void outbox_init(struct outbox *outbox, int fd);
+/* Drops what was not sent, and closes the descriptors that were to go with it. */
 void outbox_finish(struct outbox *outbox);
 
 /* Sends what the socket takes and queues the rest. The descriptors stay the caller's. Returns 0, or an errno after

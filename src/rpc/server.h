@@ -76,6 +76,7 @@ struct server_options {
     int (*access)(struct call *call, const struct wire_access *rule, const void *args, struct error *err);
 };
 
+/* The options are copied, what they point to is not. It listens nowhere yet. */
 struct server *server_new(const struct server_options *options);
 /* Closes what is open. For an orderly end: server_stop_listening(), server_client_close() for each client, and run the
  * loop until server_client_count() is 0. A call that still waits then is cancelled, and its client is left to the end
