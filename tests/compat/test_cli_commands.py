@@ -10,10 +10,8 @@ import pytest
 
 from helpers import terminal
 from helpers.cli import GODWIT, Terminal, godwit
-from helpers.guest import disk_image, domain_xml
+from helpers.guest import bare_xml, disk_image
 from helpers.tools import run, wait_until
-
-SMALL = {"boot": False, "memory_kib": 65528, "serial": None}
 
 
 @pytest.fixture
@@ -21,9 +19,9 @@ def guests(host, scratch, connection):
     """One running paused guest with devices, and a defined one with a wide name."""
     graphics = "<graphics type='vnc' port='-1' autoport='yes' passwd='secret'/><video><model type='vga'/></video>"
     disk = disk_image(f"{scratch}/cli.raw")
-    running = connection.defineXML(domain_xml("runs", disk=disk, nic=True, vcpus=2, devices=graphics, **SMALL))
+    running = connection.defineXML(bare_xml("runs", disk=disk, nic=True, vcpus=2, devices=graphics))
     running.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
-    connection.defineXML(domain_xml("日本 ünï", **SMALL))
+    connection.defineXML(bare_xml("日本 ünï"))
     return host
 
 
@@ -103,7 +101,7 @@ def test_wide_names_are_aligned(guests):
 def test_life_of_a_domain(host, scratch):
     xml = f"{scratch}/life.xml"
     with open(xml, "w") as file:
-        file.write(domain_xml("life", **SMALL))
+        file.write(bare_xml("life"))
     uri = host.uri
     assert godwit("define", xml, uri=uri).out == f"Domain 'life' defined from {xml}\n\n"
     assert godwit("start", "life", "--paused", uri=uri).out == "Domain 'life' started\n\n"
@@ -121,13 +119,13 @@ def test_life_of_a_domain(host, scratch):
 
 
 def test_autodestroy_ends_with_the_program(host, connection):
-    connection.defineXML(domain_xml("mayfly", **SMALL))
+    connection.defineXML(bare_xml("mayfly"))
     godwit("start mayfly --paused --autodestroy; domstate mayfly", uri=host.uri)
     wait_until(lambda: not connection.lookupByName("mayfly").isActive(), what="end of the domain")
 
 
 def test_edit_changes_the_definition(host, connection, scratch):
-    connection.defineXML(domain_xml("edited", **SMALL))
+    connection.defineXML(bare_xml("edited"))
     editor = f"{scratch}/editor"
     with open(editor, "w") as file:
         file.write("#!/bin/sh\nsed -i 's/65528/32764/g' \"$2\"\n")
@@ -141,7 +139,7 @@ def test_edit_changes_the_definition(host, connection, scratch):
 
 
 def test_several_people_cannot_fool_edit(host, connection, scratch):
-    connection.defineXML(domain_xml("contended", **SMALL))
+    connection.defineXML(bare_xml("contended"))
     editor = f"{scratch}/editor2"
     with open(editor, "w") as file:
         file.write(f"#!/bin/sh\nvirsh -q -c '{host.uri}' setmaxmem contended 49146 --config\nsed -i s/65528/32764/ \"$1\"\n")

@@ -11,10 +11,9 @@ import libvirt
 import pytest
 
 from helpers.cli import GODWIT, Terminal, godwit
-from helpers.guest import domain_xml
+from helpers.guest import bare_xml, domain_xml
 from helpers.tools import wait_until
 
-SMALL = {"boot": False, "memory_kib": 65528, "serial": None}
 ROUTE = ["--migrateuri", "tcp://127.0.0.1"]
 
 
@@ -31,7 +30,7 @@ def state(host, name="mover"):
 @pytest.fixture
 def mover(two_hosts):
     connection = libvirt.open(two_hosts[0].uri)
-    connection.defineXML(domain_xml("mover", **SMALL)).create()
+    connection.defineXML(bare_xml("mover")).create()
     connection.close()
     return two_hosts
 
@@ -86,7 +85,7 @@ def test_options_that_do_not_fit(mover, words, message):
 def test_destination_that_cannot_take_it(mover):
     """Prepare fails: the source was told, so that it can be migrated again."""
     other = libvirt.open(mover[1].uri)
-    other.defineXML(domain_xml("mover", **SMALL))           # the same name, another UUID
+    other.defineXML(bare_xml("mover"))           # the same name, another UUID
     answer = migrate(mover, "--live", ok=False)
     assert "domain 'mover' was not migrated: the destination cannot take" in answer.errors
     assert state(mover[0]) == libvirt.VIR_DOMAIN_RUNNING

@@ -6,7 +6,7 @@ import time
 import libvirt
 import pytest
 
-from helpers.guest import domain_xml
+from helpers.guest import bare_xml, domain_xml
 from helpers.terminal import Terminal
 
 
@@ -76,7 +76,7 @@ def test_console_by_stream(connection, talker):
 def test_no_console_and_wrong_device(connection, talker):
     with pytest.raises(libvirt.libvirtError):
         talker.openConsole("no-such", connection.newStream(), 0)
-    bare = connection.createXML(domain_xml("mute", boot=False, serial=None, memory_kib=65528))
+    bare = connection.createXML(bare_xml("mute"))
     with pytest.raises(libvirt.libvirtError) as caught:
         bare.openConsole(None, connection.newStream(), 0)
     assert caught.value.get_error_code() in (libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_OPERATION_INVALID,

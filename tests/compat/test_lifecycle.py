@@ -7,14 +7,10 @@ import time
 import libvirt
 import pytest
 
-from helpers.guest import domain_xml, qemu_pids
+from helpers.guest import bare_xml, domain_xml, qemu_pids
 from helpers.tools import table, virsh, wait_until
 
 RUNNING, PAUSED, SHUTOFF = libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_SHUTOFF
-
-
-def bare(name, **options):
-    return domain_xml(name, boot=False, **{"serial": None, "memory_kib": 65528, **options})
 
 
 def fails(action):
@@ -24,7 +20,7 @@ def fails(action):
 
 
 def test_start_states_and_reasons(connection, host):
-    domain = connection.defineXML(bare("states"))
+    domain = connection.defineXML(bare_xml("states"))
     assert domain.state() == [SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_UNKNOWN]
     domain.create()
     assert domain.state() == [RUNNING, libvirt.VIR_DOMAIN_RUNNING_BOOTED]
@@ -40,7 +36,7 @@ def test_start_states_and_reasons(connection, host):
 
 
 def test_wrong_state_is_refused(connection):
-    domain = connection.defineXML(bare("wrong"))
+    domain = connection.defineXML(bare_xml("wrong"))
     invalid = libvirt.VIR_ERR_OPERATION_INVALID
     for call in (domain.destroy, domain.suspend, domain.resume, domain.shutdown, domain.reset, domain.reboot):
         assert fails(call) == invalid
@@ -55,7 +51,7 @@ def test_wrong_state_is_refused(connection):
 
 
 def test_virsh_start_paused_then_resume(host, connection):
-    connection.defineXML(bare("slow"))
+    connection.defineXML(bare_xml("slow"))
     assert "started" in virsh(host, "start", "--paused", "slow").text
     assert virsh(host, "domstate", "slow").text == "paused"
     virsh(host, "resume", "slow")
@@ -68,7 +64,7 @@ def test_virsh_start_paused_then_resume(host, connection):
 
 
 def test_transient_domain_vanishes(connection):
-    domain = connection.createXML(bare("fleeting"))
+    domain = connection.createXML(bare_xml("fleeting"))
     assert domain.isPersistent() == 0 and domain.isActive() == 1
     assert fails(lambda: domain.setAutostart(1)) == libvirt.VIR_ERR_OPERATION_INVALID
     assert fails(domain.undefine) == libvirt.VIR_ERR_OPERATION_INVALID
@@ -77,7 +73,7 @@ def test_transient_domain_vanishes(connection):
 
 
 def test_transient_becomes_persistent_and_back(connection):
-    xml = bare("settling")
+    xml = bare_xml("settling")
     domain = connection.createXML(xml)
     connection.defineXML(xml)
     assert domain.isPersistent() == 1
@@ -88,7 +84,7 @@ def test_transient_becomes_persistent_and_back(connection):
 
 
 def test_redefining_a_running_domain_waits_for_its_next_start(connection):
-    xml = bare("two-faced")
+    xml = bare_xml("two-faced")
     domain = connection.defineXML(xml)
     domain.create()
     connection.defineXML(xml.replace("65528", "131064"))
@@ -99,8 +95,8 @@ def test_redefining_a_running_domain_waits_for_its_next_start(connection):
 
 def test_autodestroy_ends_with_its_connection(host, connection):
     other = libvirt.open(host.uri)
-    other.createXML(bare("leashed"), libvirt.VIR_DOMAIN_START_AUTODESTROY)
-    connection.defineXML(bare("leashed-too"))
+    other.createXML(bare_xml("leashed"), libvirt.VIR_DOMAIN_START_AUTODESTROY)
+    connection.defineXML(bare_xml("leashed-too"))
     other.lookupByName("leashed-too").createWithFlags(libvirt.VIR_DOMAIN_START_AUTODESTROY)
     assert connection.numOfDomains() == 2
     other.close()
@@ -109,7 +105,7 @@ def test_autodestroy_ends_with_its_connection(host, connection):
 
 
 def test_qemu_killed_is_seen_at_once(connection):
-    domain = connection.defineXML(bare("victim"))
+    domain = connection.defineXML(bare_xml("victim"))
     domain.create()
     os.kill(qemu_pids([domain.UUIDString()])[domain.UUIDString()], signal.SIGKILL)
     wait_until(lambda: domain.isActive() == 0, timeout=5, step=0.005)
@@ -119,7 +115,7 @@ def test_qemu_killed_is_seen_at_once(connection):
 
 
 def test_failed_start_tells_qemus_reason_and_leaves_nothing(connection):
-    domain = connection.defineXML(bare("hopeless", disk="/nonexistent/disk.raw"))
+    domain = connection.defineXML(bare_xml("hopeless", disk="/nonexistent/disk.raw"))
     with pytest.raises(libvirt.libvirtError) as caught:
         domain.create()
     assert "/nonexistent/disk.raw" in str(caught.value)
@@ -127,7 +123,7 @@ def test_failed_start_tells_qemus_reason_and_leaves_nothing(connection):
 
 
 def test_info_and_control(connection, host):
-    domain = connection.defineXML(bare("informed", vcpus=2))
+    domain = connection.defineXML(bare_xml("informed", vcpus=2))
     domain.create()
     state, maximum, memory, vcpus, cpu_time = domain.info()
     assert (state, maximum, vcpus) == (RUNNING, 65528 if maximum == 65528 else 65536, 2) and 0 < memory <= maximum
@@ -181,7 +177,7 @@ def test_guest_reboots_by_itself_and_on_reboot_destroy_ends_it(line, connection)
 
 
 def test_guest_time(host, connection):
-    domain = connection.createXML(bare("clock"))
+    domain = connection.createXML(bare_xml("clock"))
     result = virsh(host, "domtime", "clock", ok=False)
     assert "agent" in result.errors, result
     assert fails(domain.getTime) in (libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED, libvirt.VIR_ERR_AGENT_UNRESPONSIVE,

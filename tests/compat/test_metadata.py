@@ -5,11 +5,11 @@ import xml.etree.ElementTree as ET
 import libvirt
 import pytest
 
-from helpers.guest import domain_xml
+from helpers.guest import bare_xml
 
 
 def plain(name, **options):
-    return domain_xml(name, boot=False, serial=None, memory_kib=65528, **options)
+    return bare_xml(name, **options)
 
 
 def code(action):

@@ -5,21 +5,21 @@ import json
 import os
 import shutil
 import socket
+import struct
 
 import libvirt
 import pytest
 
 from helpers.cli import godwit
-from helpers.guest import disk_image, domain_xml
+from helpers.guest import bare_xml, disk_image
 from helpers.host import kill_guests
 from helpers.tools import virsh
 
 pytestmark = pytest.mark.godwit
-SMALL = {"boot": False, "memory_kib": 65528, "serial": None}
 
 
 def xml(disk=None, devices="", **more):
-    return domain_xml("mover", **{**SMALL, "disk": disk, "devices": devices, **more})
+    return bare_xml("mover", **{"disk": disk, "devices": devices, **more})
 
 
 @pytest.fixture
@@ -318,3 +318,87 @@ def test_a_lesser_processor(two_hosts, mover, lesser):
     connection.close()
 
 
+class Raw:
+    """Our own program, spoken byte by byte: what no well-behaved end would send."""
+    REMOTE, GODWIT = 0x20008086, 0x47445754
+
+    def __init__(self, host):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(30)
+        self.socket.connect(host.socket)
+        self.call(self.REMOTE, 1, struct.pack(">I", 1) + self.text("qemu:///system") + struct.pack(">I", 0))
+
+    @staticmethod
+    def text(words):
+        data = words.encode()
+        return struct.pack(">I", len(data)) + data + bytes(-len(data) % 4)
+
+    def call(self, program, procedure, body):
+        """True when it was answered well."""
+        head = struct.pack(">IIIIII", program, 1, procedure, 0, 7, 0)
+        self.socket.sendall(struct.pack(">I", 4 + len(head) + len(body)) + head + body)
+        length, = struct.unpack(">I", self.receive(4))
+        answer = self.receive(length - 4)
+        return struct.unpack(">IIIIII", answer[:24])[5] == 0
+
+    def receive(self, length):
+        data = b""
+        while len(data) < length:
+            piece = self.socket.recv(length - len(data))
+            assert piece, "the daemon closed the connection"
+            data += piece
+        return data
+
+    def answer(self, question):
+        return self.call(self.GODWIT, 11, self.text(question) + struct.pack(">I", 2))
+
+    def judge(self, question, answer):
+        return self.call(self.GODWIT, 12, self.text(question) + self.text(answer) + struct.pack(">I", 2))
+
+    def end(self, question):
+        return self.call(self.GODWIT, 13, self.text(question))
+
+
+def test_documents_that_make_no_sense(mover, tmp_path):
+    """What the other end says is text from outside: read with care, and never a reason to touch other files."""
+    raw = Raw(mover[1])
+    bad = ["", "null", "[]", "{", "7", '{"a": ' * 300 + "1" + "}" * 300]
+    assert not any(raw.answer(text) for text in bad)
+    assert not any(raw.judge(text, "{}") for text in bad) and not any(raw.judge("{}", text) for text in bad)
+    odd = [{}, {"guest": 1}, {"guest": {"disks": [1, None, [], {"target": 5, "there": "/", "chain": [{}, 1]}], "files": [3],
+                                        "interfaces": [{"bridge": "../../etc"}, {"bridge": "x" * 5000}], "uuid": "no",
+                                        "emulator": "/bin/true", "graphics": [{"listen": "::", "port": -1}, 2],
+                                        "cpu": {"features": ["nonsense", 4], "xml": "<cpu"}, "type": "kvm"}},
+           {"guest": {"disks": [{"target": "vda", "pool": "p", "volume": "v"}, {"target": "vdb", "there": "/x" * 3000}],
+                      "emulator": "/no/such", "machine": "x"}, "mark": {"name": "../../x", "text": "y"},
+            "options": {"uri": "rdma:nowhere", "offline": 3}}]
+    for question in odd:
+        assert raw.answer(json.dumps(question)), question
+        assert raw.judge(json.dumps(question), json.dumps(question)), question
+    for listener in ({"host": "127.0.0.1", "port": 70000, "token": "x"}, {"host": "", "port": 1, "token": "y"},
+                     {"host": "127.0.0.1", "port": 1, "token": 3}, {"host": "127.0.0.1", "port": 1, "token": "z" * 36}):
+        assert raw.judge("{}", json.dumps({"listener": listener}))
+    victim = f"{tmp_path}/victim"
+    with open(victim, "w") as file:
+        file.write("precious")
+    for name in ("victim", ".godwit-check-victim", "../victim"):
+        question = {"mark": {"name": name, "text": "precious"},
+                    "guest": {"disks": [{"path": f"{tmp_path}/disk0", "file": {"marked": True}}]}}
+        assert raw.end(json.dumps(question))
+    assert os.path.exists(victim)
+    assert check(mover)["best"]
+
+
+def test_a_storage_server_out_of_reach(mover, tmp_path):
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(4)
+        port = server.getsockname()[1]
+        disk = (f"<disk type='network' device='disk'><driver name='qemu' type='raw' cache='none'/><source protocol='nbd' "
+                f"name='x'><host name='127.0.0.1' port='{port}'/></source><target dev='vdb' bus='virtio'/></disk>")
+        path = f"{tmp_path}/there.xml"
+        with open(path, "w") as file:
+            file.write(xml(mover[0].disks[0], disk))
+        assert results(check(mover, "--xml", path), "disk-network")[0]["destination"] == "reached"
+    fault, = results(check(mover, "--xml", path, ok=False), "disk-network")
+    assert fault["source"] == f"127.0.0.1 port {port}" and "refused" in fault["destination"]

@@ -5,10 +5,10 @@ import gc
 import libvirt
 import pytest
 
-from helpers.guest import domain_xml
+from helpers.guest import bare_xml
 from helpers.tools import virsh
 
-XML = domain_xml("looked-at", boot=False, serial=None, memory_kib=65528)
+XML = bare_xml("looked-at")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import time
 import libvirt
 import pytest
 
-from helpers.guest import disk_image, domain_xml, qemu_pids
+from helpers.guest import bare_xml, disk_image, domain_xml, qemu_pids
 from helpers.tools import change_status, virsh, wait_until
 
 
@@ -26,8 +26,8 @@ def test_sigkill_and_reattach(host, line, scratch):
     connection = libvirt.open(host.uri)
     connection.defineXML(domain_xml("kept", serial=line.xml, disk=disk, disk_rate=20, dirty=16, area=16, hb=20,
                                     devices="<console type='pty'><target type='virtio'/></console>")).create()
-    connection.createXML(domain_xml("fleeting", boot=False, serial=None, memory_kib=65528), libvirt.VIR_DOMAIN_START_PAUSED)
-    connection.defineXML(domain_xml("off", boot=False, serial=None, memory_kib=65528)).setAutostart(1)
+    connection.createXML(bare_xml("fleeting"), libvirt.VIR_DOMAIN_START_PAUSED)
+    connection.defineXML(bare_xml("off")).setAutostart(1)
     line.wait_for("DISK 5 ok", timeout=60)
     identity = connection.lookupByName("kept").ID()
     xml = connection.lookupByName("kept").XMLDesc()
@@ -86,7 +86,7 @@ def test_start_without_an_answer(host, ran):
     """The daemon died when QEMU was there and its status file does not know that somebody was told. A guest that has not run is
     ended, and its domain can be started as ever; one that runs is a guest, whatever the file says."""
     connection = libvirt.open(host.uri)
-    domain = connection.defineXML(domain_xml("unborn", boot=False, serial=None, memory_kib=65528))
+    domain = connection.defineXML(bare_xml("unborn"))
     domain.createWithFlags(0 if ran else libvirt.VIR_DOMAIN_START_PAUSED)
     first = qemu_pids([domain.UUIDString()])
     host.kill(signal.SIGKILL)
@@ -109,7 +109,7 @@ def test_start_without_an_answer(host, ran):
 def test_guest_whose_status_file_cannot_be_used_is_left_alone(host):
     """It is not shown and not ended, and no second QEMU gets at its disks."""
     connection = libvirt.open(host.uri)
-    domain = connection.defineXML(domain_xml("unknown", boot=False, serial=None, memory_kib=65528))
+    domain = connection.defineXML(bare_xml("unknown"))
     domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
     pids = qemu_pids([domain.UUIDString()])
     host.kill(signal.SIGKILL)
@@ -133,8 +133,8 @@ def test_guest_whose_status_file_cannot_be_used_is_left_alone(host):
 def test_autostart_is_once_for_each_boot(host):
     connection = libvirt.open(host.uri)
     for number in range(5):
-        connection.defineXML(domain_xml(f"auto{number}", boot=False, serial=None, memory_kib=65528)).setAutostart(1)
-    connection.defineXML(domain_xml("manual", boot=False, serial=None, memory_kib=65528))
+        connection.defineXML(bare_xml(f"auto{number}")).setAutostart(1)
+    connection.defineXML(bare_xml("manual"))
 
     def after_restart(boot=None):
         host.kill(signal.SIGKILL)

@@ -8,7 +8,7 @@ import pytest
 
 from helpers import agent_guest
 from helpers.cli import godwit
-from helpers.guest import domain_xml
+from helpers.guest import bare_xml
 from helpers.tools import virsh, wait_until
 
 
@@ -107,7 +107,7 @@ def test_agent_after_a_restart(module_host, agent):
 
 
 def test_without_agent(connection):
-    domain = connection.createXML(domain_xml("mute", boot=False, serial=None, memory_kib=65528))
+    domain = connection.createXML(bare_xml("mute"))
     for ask in (domain.getTime, domain.fsInfo, lambda: domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT)):
         with pytest.raises(libvirt.libvirtError) as caught:
             ask()

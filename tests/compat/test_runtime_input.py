@@ -8,7 +8,7 @@ import libvirt
 import libvirt_qemu
 import pytest
 
-from helpers.guest import domain_xml
+from helpers.guest import bare_xml, domain_xml
 from helpers.tools import virsh
 
 
@@ -16,7 +16,7 @@ from helpers.tools import virsh
 def seen(connection, scratch):
     devices = (f"<graphics type='vnc' socket='{scratch}/vnc.sock'/><video><model type='vga'/></video>"
                f"<channel type='unix'><source mode='bind' path='{scratch}/port.sock'/><target type='virtio' name='org.test.0'/></channel>")
-    domain = connection.createXML(domain_xml("seen", boot=False, serial=None, memory_kib=65528, devices=devices))
+    domain = connection.createXML(bare_xml("seen", devices=devices))
     yield domain
 
 

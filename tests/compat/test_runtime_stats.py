@@ -8,12 +8,12 @@ import time
 import libvirt
 import pytest
 
-from helpers.guest import disk_image, domain_xml, qemu_pids
+from helpers.guest import bare_xml, disk_image, domain_xml, qemu_pids
 from helpers.tools import table, virsh, wait_until
 
 
 def bare(name, scratch, **options):
-    return domain_xml(name, boot=False, serial=None, memory_kib=65528, disk=disk_image(f"{scratch}/{name}.raw"), **options)
+    return bare_xml(name, disk=disk_image(f"{scratch}/{name}.raw"), **options)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_backing_chain(connection, scratch):
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", base, "64M"], check=True)
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", top], check=True)
     disk = f"<disk type='file'><driver name='qemu' type='qcow2'/><source file='{top}'/><target dev='vda' bus='virtio'/></disk>"
-    domain = connection.createXML(domain_xml("layers", boot=False, serial=None, memory_kib=65528, devices=disk),
+    domain = connection.createXML(bare_xml("layers", devices=disk),
                                   libvirt.VIR_DOMAIN_START_PAUSED)
     seen = of(connection, domain, libvirt.VIR_DOMAIN_STATS_BLOCK, libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING)
     assert seen["block.count"] == 2

@@ -8,12 +8,8 @@ import time
 import libvirt
 import pytest
 
-from helpers.guest import disk_image, domain_xml, qemu_pids
+from helpers.guest import bare_xml, disk_image, domain_xml, qemu_pids
 from helpers.tools import table, virsh, wait_until
-
-
-def bare(name, **options):
-    return domain_xml(name, boot=False, **{"serial": None, "memory_kib": 65528, **options})
 
 
 @pytest.fixture
@@ -38,7 +34,7 @@ def expect(seen, *wanted):
 
 def test_lifecycle_events_in_order(connection, lifecycle):
     e = libvirt
-    domain = connection.defineXML(bare("seen"))
+    domain = connection.defineXML(bare_xml("seen"))
     expect(lifecycle, ("seen", e.VIR_DOMAIN_EVENT_DEFINED, e.VIR_DOMAIN_EVENT_DEFINED_ADDED))
     connection.defineXML(domain.XMLDesc().replace("65528", "131064"))
     expect(lifecycle, ("seen", e.VIR_DOMAIN_EVENT_DEFINED, e.VIR_DOMAIN_EVENT_DEFINED_UPDATED))
@@ -60,7 +56,7 @@ def test_lifecycle_events_in_order(connection, lifecycle):
 
 
 def test_crash_event(connection, lifecycle):
-    domain = connection.createXML(bare("doomed"))
+    domain = connection.createXML(bare_xml("doomed"))
     wait_until(lambda: len(lifecycle) == 2)
     lifecycle.clear()
     os.kill(qemu_pids([domain.UUIDString()])[domain.UUIDString()], signal.SIGKILL)
@@ -70,7 +66,7 @@ def test_crash_event(connection, lifecycle):
 
 
 def test_events_of_one_domain_only(connection):
-    one, other = connection.defineXML(bare("one")), connection.defineXML(bare("other"))
+    one, other = connection.defineXML(bare_xml("one")), connection.defineXML(bare_xml("other"))
     seen = []
     number = connection.domainEventRegisterAny(one, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE,
                                                lambda _, domain, *rest: seen.append(domain.name()), None)
@@ -87,7 +83,7 @@ def test_legacy_event_registration(connection):
     def callback(_, domain, event, detail, __):
         seen.append((domain.name(), event))
     connection.domainEventRegister(callback, None)
-    connection.defineXML(bare("legacy"))
+    connection.defineXML(bare_xml("legacy"))
     wait_until(lambda: seen)
     assert seen == [("legacy", libvirt.VIR_DOMAIN_EVENT_DEFINED)]
     connection.domainEventDeregister(callback)
@@ -113,7 +109,7 @@ def test_other_events(connection, line):
 
 
 def test_virsh_event_loop(host, connection):
-    connection.defineXML(bare("evented"))
+    connection.defineXML(bare_xml("evented"))
     watcher = subprocess.Popen(["virsh", "-c", host.uri, "event", "--all", "--loop", "--timeout", "10"],
                                stdout=subprocess.PIPE, text=True)
     time.sleep(0.5)
@@ -145,9 +141,9 @@ def test_close_callback_and_keepalive(host):
 
 
 def test_bulk_statistics(host, connection, scratch):
-    running = connection.defineXML(bare("busy", vcpus=2, nic=True, disk=disk_image(f"{scratch}/stat.raw")))
+    running = connection.defineXML(bare_xml("busy", vcpus=2, nic=True, disk=disk_image(f"{scratch}/stat.raw")))
     running.create()
-    connection.defineXML(bare("idle"))
+    connection.defineXML(bare_xml("idle"))
     groups = (libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL | libvirt.VIR_DOMAIN_STATS_BALLOON |
               libvirt.VIR_DOMAIN_STATS_VCPU | libvirt.VIR_DOMAIN_STATS_INTERFACE | libvirt.VIR_DOMAIN_STATS_BLOCK)
     stats = {domain.name(): values for domain, values in connection.getAllDomainStats(groups)}

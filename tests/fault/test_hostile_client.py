@@ -8,14 +8,14 @@ import libvirt
 import libvirt_qemu
 import pytest
 
-from helpers.guest import domain_xml
+from helpers.guest import bare_xml
 
 pytestmark = pytest.mark.godwit
 
 
 @pytest.fixture
 def domain(connection):
-    return connection.createXML(domain_xml("asked", boot=False, serial=None, memory_kib=65528))
+    return connection.createXML(bare_xml("asked"))
 
 
 @pytest.mark.parametrize("levels", [257, 2000, 100000])

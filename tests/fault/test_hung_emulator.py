@@ -6,7 +6,7 @@ import signal
 import libvirt
 import pytest
 
-from helpers.guest import EMULATOR, domain_xml
+from helpers.guest import EMULATOR, bare_xml, domain_xml
 
 pytestmark = pytest.mark.godwit
 
@@ -53,7 +53,7 @@ def test_reading_a_definition_asks_no_emulator(host, emulator):
                                            ("", "pc-i440fx-7.2")])
 def test_what_runs_has_a_machine_type_that_means_the_same_everywhere(host, written, runs):
     connection = libvirt.open(host.uri)
-    text = domain_xml("g", boot=False, serial=None, memory_kib=65528, nic=True)
+    text = bare_xml("g", nic=True)
     path = definition(host, connection.defineXML(text).UUIDString())
     connection.close()
     with open(path, "w") as file:                               # an administrator's editor

@@ -8,7 +8,7 @@ import time
 import libvirt
 import pytest
 
-from helpers.guest import disk_image, domain_xml, qemu_pids
+from helpers.guest import bare_xml, disk_image, qemu_pids
 from helpers.tools import change_status, wait_until
 
 pytestmark = pytest.mark.godwit
@@ -18,7 +18,7 @@ LIMIT = 0.1
 @pytest.fixture
 def hung(host, connection, scratch):
     """Three running guests; the first one's QEMU is stopped. Yields the domains."""
-    domains = [connection.defineXML(domain_xml(f"g{number}", boot=False, serial=None, memory_kib=65528, nic=True,
+    domains = [connection.defineXML(bare_xml(f"g{number}", nic=True,
                                                disk=disk_image(f"{scratch}/hung{number}.raw"))) for number in range(3)]
     for domain in domains:
         domain.create()

@@ -8,7 +8,7 @@ import time
 import libvirt
 import pytest
 
-from helpers.guest import domain_xml, qemu_pids
+from helpers.guest import bare_xml, qemu_pids
 from helpers.tools import wait_until
 
 pytestmark = pytest.mark.godwit
@@ -36,7 +36,7 @@ def fake(scratch):
 
 def bare(name, emulator=None, **options):
     words = {"emulator": emulator} if emulator else {}
-    return domain_xml(name, boot=False, serial=None, memory_kib=65528, **words, **options)
+    return bare_xml(name, **words, **options)
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import time
 import libvirt
 import pytest
 
-from helpers.guest import disk_image, domain_xml
+from helpers.guest import bare_xml, disk_image, domain_xml
 
 pytestmark = pytest.mark.godwit
 
 
 def refusal(connection, **options):
-    domain = connection.defineXML(domain_xml("picky", boot=False, serial=None, memory_kib=65528, **options))
+    domain = connection.defineXML(bare_xml("picky", **options))
     with pytest.raises(libvirt.libvirtError) as caught:
         domain.create()
     assert domain.isActive() == 0 and "cannot start domain 'picky'" in str(caught.value)
@@ -25,11 +25,11 @@ def test_missing_files_are_named(connection):
     code, message = refusal(connection, disk="/nope/x.img")
     assert code == libvirt.VIR_ERR_SYSTEM_ERROR
     assert "disk 'vda' is to be '/nope/x.img'" in message and "No such file or directory" in message
-    xml = domain_xml("kernelless", boot=False, serial=None, memory_kib=65528)
+    xml = bare_xml("kernelless")
     with pytest.raises(libvirt.libvirtError, match="<kernel> is to be '/nope/vmlinuz'.*No such file"):
         connection.createXML(xml.replace("</os>", "<kernel>/nope/vmlinuz</kernel></os>"))
     with pytest.raises(libvirt.libvirtError, match="disk 'vda' is to be '/tmp'.*Is a directory"):
-        connection.createXML(domain_xml("directory", boot=False, serial=None, memory_kib=65528, disk="/tmp"))
+        connection.createXML(bare_xml("directory", disk="/tmp"))
 
 
 @pytest.mark.parametrize("kind", ["vnc", "spice"])
@@ -65,7 +65,7 @@ def test_images_on_a_server_that_hangs_hold_up_no_definition(host, connection, s
         time.sleep(1)
         for number in range(10):
             connection.defineXML(domain_xml(f"free{number}", boot=False, serial=None))
-        healthy = connection.createXML(domain_xml("healthy", boot=False, serial=None, memory_kib=65528,
+        healthy = connection.createXML(bare_xml("healthy",
                                                   disk=disk_image(f"{scratch}/healthy.raw")), libvirt.VIR_DOMAIN_START_PAUSED)
         assert healthy.isActive() == 1
         assert all(asker.poll() is None for asker in askers), "nothing hung: the test shows nothing"

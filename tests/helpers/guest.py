@@ -89,6 +89,11 @@ def domain_xml(name, boot=True, memory_kib=MEMORY_KIB, vcpus=1, machine="pc", di
             f"{extra}<devices>{''.join(parts)}{devices}</devices></domain>")
 
 
+def bare_xml(name, **options):
+    """A small guest without kernel, for tests that never look at what runs in it."""
+    return domain_xml(name, boot=False, **{"serial": None, "memory_kib": 65528, **options})
+
+
 def qemu_pids(only=None):
     """{uuid: pid} of every QEMU process that runs a guest made by domain_xml (or one of `only`)."""
     wanted = made_uuids if only is None else set(only)

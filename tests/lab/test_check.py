@@ -3,10 +3,8 @@
 import libvirt
 
 from helpers.cli import godwit
-from helpers.guest import disk_image, domain_xml
+from helpers.guest import bare_xml, disk_image
 from helpers.tools import virsh
-
-SMALL = {"boot": False, "memory_kib": 65528, "serial": None}
 
 
 def check(source, destination, *words, ok=True):
@@ -30,7 +28,7 @@ def worst(document):
 def test_libvirtd_as_destination(mixed_hosts, tmp_path):
     peer, host = mixed_hosts
     disk = disk_image(f"{tmp_path}/disk")
-    start(host, domain_xml("mover", disk=disk, **SMALL))
+    start(host, bare_xml("mover", disk=disk))
     for words in ([], ["--p2p"]):
         found = worst(check(host, peer, *words).json)
         for rule in ("same-host", "name-free", "emulator", "machine", "qemu-older", "vcpus"):
@@ -42,8 +40,8 @@ def test_libvirtd_as_destination(mixed_hosts, tmp_path):
 
 def test_what_libvirtd_tells_counts(mixed_hosts, tmp_path):
     peer, host = mixed_hosts
-    start(host, domain_xml("mover", **SMALL))
-    other = domain_xml("mover", **SMALL)
+    start(host, bare_xml("mover"))
+    other = bare_xml("mover")
     virsh(peer, "define", "/dev/stdin", stdin=other)
     path = f"{tmp_path}/there.xml"
     with open(path, "w") as file:
@@ -55,5 +53,5 @@ def test_what_libvirtd_tells_counts(mixed_hosts, tmp_path):
 
 def test_libvirtd_as_source(mixed_hosts):
     peer, host = mixed_hosts
-    start(peer, domain_xml("mover", **SMALL))
+    start(peer, bare_xml("mover"))
     assert "only godwitd can check a migration" in check(peer, host, ok=False).errors
