@@ -26,6 +26,7 @@ enum option_flag {
     OPTION_REQUIRED = 1,
     OPTION_NAMED = 2,    /* never taken from a word without --name */
     OPTION_EMPTY_OK = 4, /* "" is a value */
+    OPTION_ALONE = 8,    /* with it nothing else is required */
 };
 
 /* Names that could stand where `prefix` does; calls offer() for each. Waits when it asks the daemon; its errors only

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli/migrate_check.h"
+#include "cli/migrate_owner.h"
 
 #include <string.h>
 
@@ -288,6 +289,10 @@ static int run_migrate(struct invocation *in, struct error *err)
     const char *uri = option_text(in, "desturi");
     scoped_connection struct connection *destination = NULL;
     struct destinations destinations;
+    if (option_given(in, "status"))
+        return migrate_status(in, err);
+    if (option_given(in, "recover"))
+        return migrate_recover(in, err);
     params_init(&migration.params, in->arena);
     if (check_options(in, err) < 0 || destinations_read(in, &destinations, err) < 0)
         return -1;
@@ -319,6 +324,11 @@ static const struct command_option migrate_options[] = {
     DOMAIN_OPTION,
     {"desturi", OPTION_STRING, OPTION_REQUIRED, "URI of the destination's daemon, as this client (with --p2p: the "
      "source) reaches it"},
+    {"status", OPTION_BOOL, OPTION_ALONE, "only list the migrations whose guest's owner is not settled"},
+    {"recover", OPTION_BOOL, OPTION_ALONE, "settle a migration that was cut off: ask the destination who has the "
+     "guest, and end it or let it go on here"},
+    {"owner", OPTION_STRING, OPTION_NAMED, "with --recover, when the destination cannot be asked: source or "
+     "destination"},
     {"check", OPTION_BOOL, 0, "only say whether it could be moved, and what is in the way"},
     {"live", OPTION_BOOL, 0, "let the guest run meanwhile"},
     {"offline", OPTION_BOOL, 0, "move the definition of a domain that does not run"},

@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "cli/migrate_owner.h"
 
-enum { ASK_OWNER_MS = 30000, ASK_AGAIN_MS = 500, ANSWER_MS = 10000 };
+enum { ASK_OWNER_MS = 30000 };
 
 /* connect-supports-feature numbers (framing.md) */
 enum { FEATURE_P2P = 4, FEATURE_V3 = 6, FEATURE_CHANGE_PROTECTION = 7, FEATURE_OFFLINE = 12, FEATURE_PARAMS = 13 };
@@ -206,46 +207,11 @@ static int phase_confirm(struct phases *phases, bool cancelled, struct error *er
 }
 
 /* Who has the guest after finish: the destination, the source, or nobody can tell. */
-enum owner { OWNER_THERE, OWNER_HERE, OWNER_UNKNOWN };
-
-/* What the destination says: the guest runs there, it is not there, or it is still arriving. */
-static enum owner owner_by_state(struct client *client, const struct wire_domain *dom)
+/* Finish failed: a daemon that answered has thrown the guest away, one that was lost or is not understood may run it, and
+ * only it can tell. */
+static enum owner owner_after_failure(const struct migration *migration)
 {
-    scoped_arena struct arena *arena = arena_new();
-    struct error err = {0};
-    struct domain_lookup_by_uuid_args lookup;
-    struct domain_lookup_by_uuid_ret found;
-    memcpy(lookup.uuid, dom->uuid, UUID_SIZE);
-    if (remote_domain_lookup_by_uuid(client, &lookup, arena, &found, &err) < 0)
-        return err.code == ERR_NO_DOMAIN ? OWNER_HERE : OWNER_UNKNOWN;
-    struct domain_get_state_args question = {.dom = found.dom};
-    struct domain_get_state_ret state;
-    if (remote_domain_get_state(client, &question, arena, &state, &err) < 0)
-        return OWNER_UNKNOWN;
-    if (state.state == DOMAIN_SHUTOFF)
-        return OWNER_HERE;
-    return state.state == DOMAIN_PAUSED && state.reason == DOMAIN_PAUSED_MIGRATION ? OWNER_UNKNOWN : OWNER_THERE;
-}
-
-/* Finish failed. A destination that said so has thrown the guest away; one whose connection broke may be running it,
- * and is asked anew until it answers. */
-static enum owner owner_after_failure(const struct migration *migration, const struct error *failure)
-{
-    if (!client_is_closed(migration->destination->client) && failure->code != ERR_OPERATION_TIMEOUT)
-        return OWNER_HERE;
-    enum owner owner = OWNER_UNKNOWN;
-    for (deadline until = deadline_ms(ASK_OWNER_MS); owner == OWNER_UNKNOWN && now_ns() < until;) {
-        struct error err = {0};
-        scoped_connection struct connection *again =
-            connection_open(migration->destination->uri, false, (struct keepalive){0}, &err);
-        if (again) {
-            client_set_timeout(again->client, ANSWER_MS);
-            owner = owner_by_state(again->client, &migration->dom);
-        }
-        if (owner == OWNER_UNKNOWN)
-            await_sleep(deadline_ms(ASK_AGAIN_MS), NULL);
-    }
-    return owner;
+    return migration_ask_owner(migration->source, migration->destination->uri, &migration->dom, ASK_OWNER_MS);
 }
 
 static enum owner finish(struct phases *phases, struct error *err)
@@ -253,7 +219,7 @@ static enum owner finish(struct phases *phases, struct error *err)
     struct migration *migration = phases->migration;
     if (phase_finish(phases, false, err) == 0)
         return OWNER_THERE;
-    enum owner owner = owner_after_failure(migration, err);
+    enum owner owner = owner_after_failure(migration);
     const char *here = migration->dom.name, *there = param_string(migration, MIGRATE_PARAM_DEST_NAME) ?: here;
     if (owner == OWNER_HERE)
         command_failed(err, "the destination could not finish the migration");

@@ -167,6 +167,9 @@ static int parse_positional(struct invocation *in, const char *word, struct erro
 static int check_required(struct invocation *in, struct error *err)
 {
     for (const struct command_option *option = in->command->options; option && option->name; option++)
+        if (option->flags & OPTION_ALONE && in->values[option - in->command->options])
+            return 0;
+    for (const struct command_option *option = in->command->options; option && option->name; option++)
         if ((option->flags & OPTION_REQUIRED) && !in->values[option - in->command->options])
             return error_set(err, ERR_INVALID_ARG, "command '%s' requires <%s>: %s", in->command->name, option->name,
                              option->help);

@@ -11,6 +11,7 @@ import pytest
 
 from helpers import guest
 from helpers.phases import Phases
+from helpers.cli import godwit
 from helpers.tools import virsh, wait_until
 from helpers.traveller import PAUSED, RUNNING, Traveller
 
@@ -130,7 +131,13 @@ def test_unsettled_guest_is_let_run_by_nobody(journey):
     assert journey.state(source) == PAUSED
     refused = virsh(source, "resume", "traveller", ok=False)
     assert "not known" in refused.errors and "--recover" in refused.errors
+    (entry,) = godwit("migrate", "--status", "--output", "json", uri=source.uri).json
+    assert (entry["domain"], entry["phase"], entry["owner"], entry["peer"]) == ("traveller", "handed over", "not known",
+                                                                                target.hostname)
+    unreachable = godwit("migrate", "--recover", "traveller", uri=source.uri, ok=False)
+    assert "--owner source" in unreachable.errors
     target.start()
+    godwit("migrate", "--recover", "traveller", uri=source.uri, ok=None)  # the daemon may have been quicker
     wait_until(lambda: (journey.state(source), journey.state(target)) == (None, RUNNING), timeout=60, step=0.1,
                what="the destination alone has the guest")
     journey.traveller.lives()
