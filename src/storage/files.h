@@ -35,8 +35,8 @@ struct file_work {
 
 #define STEP_MS (UINT64_C(60) * 60 * 1000) /* flushing a large file to a slow disk takes its time */
 struct file_work *file_work_new(const char *path);
-/* Runs one step to its end: as often as it takes until position reaches end. Waits; when the wait ended early (the fiber
- * was cancelled, or the disk takes longer than STEP_MS for one piece), *work is NULL. */
+/* Runs one step to its end: as often as it takes until position reaches end. Waits; when the wait ended early (the
+ * fiber was cancelled, or the disk takes longer than STEP_MS for one piece), *work is NULL. */
 int file_work_run(struct file_work **work, void (*step)(struct task *task), struct error *err);
 /* Takes the temporary file back, on the worker: removing a large one takes time. For after a failure; *work may be
  * NULL. */
