@@ -89,6 +89,7 @@ CHECK_RULE(disk_present);
 CHECK_RULE(disk_same);
 CHECK_RULE(disk_room);
 CHECK_RULE(disk_chain);
+CHECK_RULE(disk_network);
 CHECK_RULE(disk_format);
 CHECK_RULE(disk_cache);
 CHECK_RULE(disk_flush);

@@ -159,6 +159,28 @@ void check_disk_chain(struct check *check)
     each_disk(check, chain);
 }
 
+void check_disk_network(struct check *check)
+{
+    const json_t *disks = fact(check->question, "guest.disks"), *found = fact(check->answer, "disks");
+    for (size_t i = 0; i < json_array_size(disks) && check->answer; i++) {
+        const json_t *disk = json_array_get(disks, i), *servers = fact(disk, "servers");
+        const json_t *there = fact_find(found, "target", fact_text(disk, "target"));
+        const char *subject = arena_printf(check->arena, "disk %s", fact_text(disk, "target") ?: "?");
+        const char *fault = fact_text(there, "unreachable");
+        const json_t *first = json_array_get(servers, 0);
+        const char *server = arena_printf(check->arena, "%s port %s", fact_text(first, "host") ?: "",
+                                          fact_text(first, "port") ?: "");
+        if (!json_array_size(servers))
+            continue;
+        if (fault)
+            check_bad(check, subject, server, fault, "let that host reach the storage server too");
+        else if (there)
+            check_good(check, subject, server, "reached");
+        else
+            check_unknown(check, subject, server, NULL);
+    }
+}
+
 static void format(struct check *check, const struct pair *pair)
 {
     const char *wanted = fact_text(pair->here, "format");

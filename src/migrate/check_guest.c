@@ -328,13 +328,25 @@ static bool takes_memory(struct check *check, int64_t *kib)
            fact_flag(check->question, "guest.hugepages") != 1 && fact_flag(check->question, "options.offline") != 1;
 }
 
+/* What it will take at once: all of it, or what it has touched so far. */
+static bool takes_at_once(struct check *check, int64_t *kib)
+{
+    int64_t resident;
+    bool known = fact_number(check->question, "guest.resident_kib", &resident);
+    if (!takes_memory(check, kib) || fact_flag(check->question, "guest.memory_at_once") == 1)
+        return fact_number(check->question, "guest.memory_kib", kib);
+    *kib = resident < *kib ? resident : *kib;
+    return known;
+}
+
 void check_memory(struct check *check)
 {
     int64_t wanted, available, swap;
     if (!takes_memory(check, &wanted))
         return;
+    bool known = takes_at_once(check, &wanted);
     const char *here = mib_text(check->arena, wanted);
-    if (!fact_number(check->answer, "memory.available_kib", &available)) {
+    if (!known || !fact_number(check->answer, "memory.available_kib", &available)) {
         check_unknown(check, NULL, here, NULL);
         return;
     }

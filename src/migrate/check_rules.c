@@ -67,6 +67,8 @@ const struct check_rule check_rules[] = {
      "With `--copy-storage-*`: the directory is there and has room for what is not there yet."},
     {"disk-chain", ERROR, ERR_OPERATION_FAILED, "backing files are there", check_disk_chain,
      "Every layer below an overlay that is not copied whole."},
+    {"disk-network", ERROR, ERR_OPERATION_FAILED, "storage servers are reachable", check_disk_network,
+     "Disks on the network are the same on both hosts by their nature; one of their servers must answer there."},
     {"disk-format", ERROR, ERR_OPERATION_FAILED, "images have the format that the definition says", check_disk_format,
      "Where qcow2 is expected, the file there begins like one."},
     {"disk-cache", WARNING, ERR_MIGRATE_UNSAFE, "disks bypass the host's cache", check_disk_cache,

@@ -123,6 +123,29 @@ static json_t *chain_facts(const struct disk_source *top)
     return chain;
 }
 
+/* Servers of a disk on the network that can be connected to. */
+static json_t *server_facts(const struct disk_source *source)
+{
+    static const struct {
+        enum network_protocol protocol;
+        const char *port;
+    } usual[] = {
+        {NETWORK_PROTOCOL_NBD, "10809"}, {NETWORK_PROTOCOL_RBD, "6789"},    {NETWORK_PROTOCOL_ISCSI, "3260"},
+        {NETWORK_PROTOCOL_HTTP, "80"},   {NETWORK_PROTOCOL_HTTPS, "443"},   {NETWORK_PROTOCOL_SSH, "22"},
+        {NETWORK_PROTOCOL_NFS, "2049"},  {NETWORK_PROTOCOL_GLUSTER, "24007"},
+    };
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < source->hosts.count; i++) {
+        const struct source_host *host = source->hosts.item[i];
+        const char *port = host->port;
+        for (size_t j = 0; !port && j < COUNT(usual); j++)
+            port = usual[j].protocol == source->protocol ? usual[j].port : NULL;
+        if (host->name && port && host->transport != HOST_TRANSPORT_UNIX && host->transport != HOST_TRANSPORT_RDMA)
+            json_array_append_new(list, json_pack("{s:s, s:s}", "host", host->name, "port", port));
+    }
+    return list;
+}
+
 static json_t *disk_facts(const struct disk *disk, const struct disk *there, const struct migrate_options *options)
 {
     json_t *facts = json_object();
@@ -144,6 +167,8 @@ static json_t *disk_facts(const struct disk *disk, const struct disk *there, con
     put_flag(facts, "optional", there->source.startup_policy == STARTUP_POLICY_OPTIONAL);
     put_flag(facts, "copied", disk_is_copied(disk, options));
     json_object_set_new(facts, "chain", chain_facts(&there->source));
+    if (there->source.type == SOURCE_TYPE_NETWORK)
+        json_object_set_new(facts, "servers", server_facts(&there->source));
     return facts;
 }
 
@@ -308,6 +333,9 @@ static void put_memory(json_t *guest, const struct domain_def *def)
     for (uint32_t i = 0; i < def->memory_devices.count; i++)
         dimms += def->memory_devices.item[i]->size;
     facts_put_number(guest, "memory_kib", memory);
+    const struct memory_backing *backing = def->memory_backing;
+    put_flag(guest, "memory_at_once",
+             backing && (backing->locked || backing->allocation == MEMORY_ALLOCATION_IMMEDIATE));
     if (def->memory_backing && def->memory_backing->hugepages) {
         put_flag(guest, "hugepages", true);
         facts_put_number(guest, "hugepage_kib", page_kib(def->memory_backing)); /* absent: the host's usual size */

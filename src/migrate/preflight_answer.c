@@ -12,10 +12,11 @@
 #include "migrate/probe.h"
 #include "qemu/block.h"
 #include "qemu/cpu_compare.h"
+#include "rpc/transport.h"
 
 /* The destination's end of the conversation: what it found of each thing that the source asked for. */
 
-enum { CAPS_MS = 30000, FILES_MS = 5000, NAME_MS = 1500 };
+enum { CAPS_MS = 30000, FILES_MS = 5000, NAME_MS = 1500, SERVER_MS = 1000 };
 
 /* -- the guest's place --------------------------------------------------------------------------------------------- */
 
@@ -217,6 +218,38 @@ static const char **disk_paths(struct driver *driver, const json_t *disks, struc
     return paths;
 }
 
+/* NULL when one of the servers can be connected to. Waits. */
+static json_t *server_fault(const json_t *servers)
+{
+    struct error err = {0};
+    for (size_t i = 0; i < json_array_size(servers); i++) {
+        const char *host = fact_text(json_array_get(servers, i), "host");
+        const char *port = fact_text(json_array_get(servers, i), "port");
+        uint32_t number;
+        if (!host || !port || parse_u32(port, 10, &number) < 0 || number > 65535)
+            continue;
+        scoped_fd int fd = transport_tcp(host, (uint16_t)number, deadline_ms(SERVER_MS), &err);
+        if (fd >= 0)
+            return NULL;
+    }
+    return err.code ? json_string(err.message) : NULL;
+}
+
+static void answer_servers(json_t *answer, const json_t *question)
+{
+    const json_t *disks = fact(question, "guest.disks");
+    for (size_t i = 0; i < json_array_size(disks); i++) {
+        const json_t *servers = fact(json_array_get(disks, i), "servers");
+        if (!json_array_size(servers))
+            continue;
+        json_t *facts = json_object(), *fault = server_fault(servers);
+        facts_put(facts, "target", fact_text(json_array_get(disks, i), "target"));
+        if (fault)
+            json_object_set_new(facts, "unreachable", fault);
+        json_array_append_new(json_object_get(answer, "disks"), facts);
+    }
+}
+
 /* Disks with the layers of each behind it, then the other files. */
 static void answer_files(json_t *answer, struct driver *driver, const json_t *question)
 {
@@ -329,6 +362,7 @@ json_t *preflight_answer(struct driver *driver, const json_t *question, unsigned
     json_object_set_new(answer, "graphics", answer_graphics(question));
     json_object_set_new(answer, "secrets", json_array()); /* nobody keeps any */
     answer_files(answer, driver, question);
+    answer_servers(answer, question);
     if (name && !(flags & PREFLIGHT_QUICK))
         json_object_set_new(answer, "back", link_resolve(name, NAME_MS));
     if (fact_flag(question, "options.offline") != 1 && fact_flag(question, "options.tunnelled") != 1)

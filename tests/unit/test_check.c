@@ -19,7 +19,8 @@ static const char good_question[] =
     " 'link': {'addresses': ['192.0.2.2'], 'connected': true},"
     " 'prediction': {'dirty_bps': 10485760, 'bandwidth_bps': 1048576000, 'converges': true},"
     " 'guest': {'name': 'web', 'uuid': 'u', 'state': 'running', 'type': 'kvm', 'machine': 'pc-q35-7.2',"
-    "  'emulator': '/usr/bin/qemu-system-x86_64', 'memory_kib': 1048576, 'ram_blocks_kib': [1048576], 'vcpus': 2,"
+    "  'emulator': '/usr/bin/qemu-system-x86_64', 'memory_kib': 1048576, 'resident_kib': 1048570,"
+    "  'ram_blocks_kib': [1048576], 'vcpus': 2,"
     "  'cpu': {'mode': 'host-passthrough'}, 'pinned': ['0-3,^7'], 'blocked': [], 'hostdevs': [], 'bound': [],"
     "  'virtio': [{'device': 'net0', 'vectors': 10}],"
     "  'files': [{'role': 'firmware', 'path': '/OVMF.fd'}], 'secrets': ['s1'],"
@@ -112,6 +113,8 @@ static const struct {
     {"disk-room", NULL, "{'disks': [{'target': 'vdb', 'directory_error': 'no such directory'}]}", "fail",
      "no such directory"},
     {"disk-chain", NULL, THERE "'chain': [{'path': '/i/base', 'error': 'no such file'}]}]}", "fail", "/i/base"},
+    {"disk-network", "{'guest': {'disks': [{'target': 'vda', 'servers': [{'host': 'nas', 'port': '3260'}]}]}}",
+     THERE "'unreachable': 'no route'}]}", "fail", "nas port 3260"},
     {"disk-format", NULL, THERE "'qcow2': false}]}", "fail", "no qcow2"},
     {"disk-cache", "{'guest': {" DISK "'cache': 'writeback'}]}}", NULL, "warn", "writeback"},
     {"disk-flush", "{'guest': {" DISK "'cache': 'unsafe'}]}}", NULL, "fail", "unsafe"},
@@ -218,6 +221,15 @@ static void all_reasons_are_told_at_once(void **state)
     assert_non_null(strstr(err.message, "[machine]"));
     assert_non_null(strstr(err.message, "[disk-same]"));
     assert_int_equal(err.code, ERR_OPERATION_INVALID);
+}
+
+static void memory_that_the_guest_never_touched_is_not_needed(void **state)
+{
+    static const char *const little = "{'memory': {'available_kib': 600000}}";
+    scoped_json json_t *lean = judge("{'guest': {'resident_kib': 500000}}", little);
+    scoped_json json_t *locked = judge("{'guest': {'resident_kib': 500000, 'memory_at_once': true}}", little);
+    assert_int_equal(check_worst(lean, false), CHECK_WARN);
+    assert_int_equal(check_worst(locked, false), CHECK_FAIL);
 }
 
 static void unsafe_lets_pass_what_it_may(void **state)
@@ -366,6 +378,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(nothing_known_forbids_nothing),
         cmocka_unit_test(nonsense_is_not_known),
         cmocka_unit_test(all_reasons_are_told_at_once),
+        cmocka_unit_test(memory_that_the_guest_never_touched_is_not_needed),
         cmocka_unit_test(unsafe_lets_pass_what_it_may),
         cmocka_unit_test(a_guest_is_described),
         cmocka_unit_test(copied_disks_are_those_that_a_guest_writes),
