@@ -145,7 +145,7 @@ def test_target_without_the_disk(hosts, traveller, scratch, way):
 @DIRECTIONS
 def test_target_that_has_the_name(hosts, traveller):
     connection = libvirt.open(hosts[1].uri)
-    taken = connection.defineXML(guest.domain_xml("traveller", boot=False, serial=None, memory_kib=65528))
+    taken = connection.defineXML(guest.bare_xml("traveller"))
     result = traveller.migrate("--live", ok=False)
     assert "traveller" in result.errors
     taken.undefine()
@@ -236,6 +236,22 @@ def test_paused_guest_arrives_paused(hosts, traveller):
     virsh(hosts[1], "resume", "traveller")
     traveller.lives()
     traveller.ends()
+
+
+@pytest.mark.full
+@DIRECTIONS
+@WAYS
+def test_disk_that_is_not_shared(hosts, traveller, scratch, way):
+    """Copied over NBD while the guest writes to it."""
+    there = guest.disk_image(f"{scratch}/there{len(way)}.raw")
+    xml = virsh(hosts[0], "dumpxml", "--migratable", "traveller").text
+    with open(f"{scratch}/there.xml", "w") as out:
+        out.write(xml.replace(traveller.disk, there))
+    traveller.migrate("--live", "--copy-storage-all", "--xml", f"{scratch}/there.xml", *way)
+    assert traveller.states() == [SHUTOFF, RUNNING]
+    traveller.lives()
+    virsh(hosts[1], "destroy", "traveller")
+    assert guest.check_disk(there) >= guest.acknowledged_block(traveller.line.texts())
 
 
 @pytest.mark.full
