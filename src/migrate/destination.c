@@ -127,6 +127,27 @@ static void note_source(struct migration *migration, const struct migrate_cookie
         memcpy(entry->id, remote->id, UUID_SIZE);
 }
 
+/* Claims the domain and begins its migration. */
+static struct migration *receive_begin(struct driver *driver, const struct domain_def *def,
+                                       const struct migrate_options *options, const struct migrate_caller *caller,
+                                       struct error *err)
+{
+    struct object *object = object_claim(&driver->domains, def->name, def->uuid, err);
+    if (!object)
+        return NULL;
+    scoped_domain struct domain *domain = domain_of(object);
+    struct migration *migration = NULL;
+    if (check_free(domain, err) == 0 && preflight_gate_destination(driver, def, options, err) == 0)
+        migration = migration_new(domain, JOB_MIGRATE_IN, options, caller, err);
+    if (!migration && !object->job) /* else it is for the job's holder to forget */
+        object_forget_if_unused(object);
+    if (!migration || string_equal(object->name, def->name))
+        return migration;
+    error_set(err, ERR_OPERATION_FAILED, "domain '%s' was renamed to '%s' meanwhile", def->name, object->name);
+    migration_end(migration);
+    return NULL;
+}
+
 int migration_prepare(struct driver *driver, const struct migrate_options *options, const struct migrate_caller *caller,
                       const struct migrate_blob *cookie_in, struct migrate_blob *cookie_out, const char **uri,
                       struct arena *arena, struct error *err)
@@ -140,15 +161,10 @@ int migration_prepare(struct driver *driver, const struct migrate_options *optio
     if (!def || migrate_cookie_read(&remote, cookie_in, arena, err) < 0 ||
         check_origin(driver, &remote, def, err) < 0 || place_find(&place, driver, options, arena, err) < 0)
         return -1;
-    struct object *object = object_claim(&driver->domains, def->name, def->uuid, err);
-    if (!object)
-        return -1;
-    scoped_domain struct domain *domain = domain_of(object);
-    if (check_free(domain, err) < 0 || preflight_gate_destination(driver, def, options, err) < 0)
-        return -1;
-    struct migration *migration = migration_new(domain, JOB_MIGRATE_IN, options, caller, err);
+    struct migration *migration = receive_begin(driver, def, options, caller, err);
     if (!migration)
         return -1;
+    scoped_domain struct domain *domain = domain_of(object_ref(&migration->domain->object));
     migration->origin_name = arena_strdup(migration->arena, remote.name ? remote.name : def->name);
     note_source(migration, &remote);
     bool ours = !domain_active(domain); /* somebody may have started it while we waited for the job */

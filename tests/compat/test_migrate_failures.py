@@ -167,6 +167,19 @@ def test_options_that_qemu_does(two_hosts, traveller, words):
     traveller.ends()
 
 
+def test_a_guest_that_is_refused_leaves_nothing_of_its_name(two_hosts, scratch):
+    source, target = two_hosts
+    disk = guest.disk_image(f"{scratch}/refused.raw")
+    here, there = libvirt.open(source.uri), libvirt.open(target.uri)
+    here.createXML(guest.domain_xml("refused", boot=False, serial=None, memory_kib=65528, disk=disk))
+    os.rename(disk, f"{disk}.elsewhere")                        # the guest has it open, and the destination looks for it
+    refused = virsh(source, "migrate", "--live", "refused", target.tcp_uri, *ROUTE, ok=False)
+    assert disk in refused.errors, refused
+    there.defineXML(guest.domain_xml("refused", boot=False))    # another guest of that name
+    here.close()
+    there.close()
+
+
 def test_knobs(two_hosts, traveller):
     here = two_hosts[0]
     assert virsh(here, "migrate-getmaxdowntime", "traveller").text == "300"
