@@ -30,6 +30,8 @@ static const struct {
     {VIDEO_MODEL_QXL, 65536, 65536, 16384},
 };
 
+#define NAME_LETTERS_MAX 5 /* of a disk, behind "vd"; the number of one with more fits no int */
+
 int disk_name_index(const char *target)
 {
     static const char *const prefixes[] = {"fd", "hd", "vd", "sd", "xvd", "ubd"};
@@ -40,7 +42,7 @@ int disk_name_index(const char *target)
         return -1;
     int index = 0;
     for (int letters = 0; *rest >= 'a' && *rest <= 'z'; rest++, letters++) {
-        if (letters >= 5)
+        if (letters >= NAME_LETTERS_MAX)
             return -1;
         index = (index + (letters ? 1 : 0)) * 26 + (*rest - 'a');
     }
@@ -60,7 +62,7 @@ static int disk_name_check(const struct domain_def *def, const struct disk *disk
     if (digits && rest[letters + digits] == '\0')
         return error_set(err, ERR_CONFIG_UNSUPPORTED, "disk '%s' of domain '%s': <target dev=...> names a partition; "
                          "name the whole disk", disk->target, def->name);
-    if (disk->info.address.type || (letters && rest[letters] == '\0'))
+    if (disk->info.address.type || (letters && letters <= NAME_LETTERS_MAX && rest[letters] == '\0'))
         return 0;
     return error_set(err, ERR_XML_ERROR, "unknown disk name '%s' in <target dev=...> of domain '%s': a name is one of "
                      "fd, hd, sd, ubd, vd, xvd and letters, as in 'vda'", disk->target, def->name);

@@ -5,9 +5,44 @@
 
 #include "model/address.h"
 #include "model/complete.h"
+#include "model/xml.h"
+
+/* Those of libvirt's words that QEMU has a driver for, in every layer that the definition names. */
+static int formats_validate(const struct domain_def *def, const struct disk *disk, struct error *err)
+{
+    static const char *const formats[] = {"raw", "qcow2", "qed", "qcow", "vmdk",  "vdi",
+                                          "vpc", "bochs", "dmg", "cloop", "fat"};
+    for (const struct disk_source *source = &disk->source; source; source = source->backing) {
+        bool known = !source->format && source != &disk->source;
+        for (size_t i = 0; i < COUNT(formats); i++)
+            known |= string_equal(source->format, formats[i]);
+        if (!known)
+            return error_set(err, ERR_CONFIG_UNSUPPORTED,
+                             "disk '%s' of domain '%s': %s type='%s'> is no format of images; use 'raw', 'qcow2', "
+                             "'vmdk', 'vdi', 'vpc', ...", disk->target, def->name,
+                             source == &disk->source ? "<driver" : "<backingStore> has <format", source->format);
+    }
+    return 0;
+}
+
+/* The name says what kind of drive it is, and is QEMU's. */
+static int names_validate(const struct domain_def *def, const struct disk *disk, struct error *err)
+{
+    bool floppy = disk->device == DISK_DEVICE_FLOPPY;
+    if (floppy != string_starts(disk->target, "fd"))
+        return error_set(err, ERR_INTERNAL_ERROR, "disk '%s' of domain '%s' is a %s; %s 'fd'", disk->target, def->name,
+                         disk_device_name(disk->device),
+                         floppy ? "the name of a floppy begins with" : "only the name of a floppy begins with");
+    if (!string_equal(disk->driver_name, "qemu"))
+        return error_set(err, ERR_CONFIG_UNSUPPORTED, "disk '%s' of domain '%s': <driver name='%s'> is unknown here; "
+                         "use 'qemu'", disk->target, def->name, disk->driver_name);
+    return 0;
+}
 
 static int disk_validate(const struct domain_def *def, const struct disk *disk, struct error *err)
 {
+    if (names_validate(def, disk, err) < 0 || formats_validate(def, disk, err) < 0)
+        return -1;
     bool removable = disk->device == DISK_DEVICE_CDROM || disk->device == DISK_DEVICE_FLOPPY;
     const struct disk_source *source = &disk->source;
     const char *missing = source->type == SOURCE_TYPE_FILE && !source->file    ? "file"
@@ -39,15 +74,6 @@ static int disk_validate(const struct domain_def *def, const struct disk *disk, 
     if (disk->removable && disk->bus != DISK_BUS_USB)
         return error_set(err, ERR_XML_ERROR, "disk '%s' of domain '%s': removable= is for bus 'usb', not '%s'",
                          disk->target, def->name, disk_bus_name(disk->bus));
-    static const char *const formats[] = {"raw",  "dir",   "bochs", "cloop", "dmg",  "iso",   "vpc", "vdi", "fat",
-                                          "vhd",  "ploop", "cow",   "qcow",  "qcow2", "qed", "vmdk", "none"};
-    bool known = false;
-    for (size_t i = 0; i < COUNT(formats); i++)
-        known |= string_equal(source->format, formats[i]);
-    if (!known)
-        return error_set(err, ERR_CONFIG_UNSUPPORTED,
-                         "disk '%s' of domain '%s': <driver type='%s'> is no format of images; use 'raw', 'qcow2', "
-                         "'vmdk', 'vdi', 'vpc', ...", disk->target, def->name, source->format);
     if (disk->shareable && !string_equal(source->format, "raw"))
         return error_set(err, ERR_CONFIG_UNSUPPORTED,
                          "disk '%s' of domain '%s' is <shareable/>, which format '%s' cannot "
@@ -88,6 +114,9 @@ static int controllers_validate(const struct domain_def *def, struct error *err)
 {
     for (uint32_t i = 0; i < def->controllers.count; i++) {
         const struct controller *controller = def->controllers.item[i];
+        if (controller->type == CONTROLLER_TYPE_IDE && controller->index)
+            return error_set(err, ERR_CONFIG_UNSUPPORTED, "domain '%s' has an IDE controller with index %u; machine "
+                             "type '%s' has one, with index 0", def->name, controller->index, def->os.machine);
         if (controller->type == CONTROLLER_TYPE_IDE && machine_is_q35(def))
             return error_set(err, ERR_CONFIG_UNSUPPORTED, "IDE controllers are unsupported for machine type '%s' of "
                              "domain '%s'; use sata", def->os.machine, def->name);
@@ -206,6 +235,28 @@ static int serials_validate(const struct domain_def *def, struct error *err)
     return 0;
 }
 
+/* Unknown elements are kept elsewhere. Here each is a promise to the guest, and what nobody here knows is not kept. */
+static int features_unknown(const struct domain_def *def, const struct extra *extra, struct error *err)
+{
+    for (; extra; extra = extra->next) {
+        bool within = extra->group_length && strncmp(extra->group, "kvm", extra->group_length) != 0;
+        if (!extra->attribute && !extra->known && !within)
+            return error_set(err, ERR_CONFIG_UNSUPPORTED, "domain '%s': %s is a feature that is not known here; remove "
+                             "it, or choose one of those in 'virsh domcapabilities'", def->name, extra->path);
+    }
+    return 0;
+}
+
+static int features_validate(const struct domain_def *def, struct error *err)
+{
+    const struct features *features = def->features;
+    if (!features)
+        return 0;
+    if (features_unknown(def, features->extra, err) < 0)
+        return -1;
+    return features->hyperv ? features_unknown(def, features->hyperv->extra, err) : 0;
+}
+
 static int os_validate(const struct domain_def *def, struct error *err)
 {
     bool uefi = def->os.firmware == OS_FIRMWARE_EFI || def->os.loader_type == LOADER_TYPE_PFLASH;
@@ -231,7 +282,7 @@ static int os_validate(const struct domain_def *def, struct error *err)
 
 int domain_validate(const struct domain_def *def, struct error *err)
 {
-    if (os_validate(def, err) < 0 || cpu_validate(def, err) < 0 || disks_validate(def, err) < 0 ||
+    if (os_validate(def, err) < 0 || features_validate(def, err) < 0 || cpu_validate(def, err) < 0 || disks_validate(def, err) < 0 ||
         controllers_validate(def, err) < 0 || interfaces_validate(def, err) < 0 ||
         graphics_validate(def, err) < 0 || serials_validate(def, err) < 0 || boot_validate(def, err) < 0)
         return -1;
@@ -349,8 +400,38 @@ static int conflict(const struct domain_def *def, const struct claim *first, con
                      def->name, device_ref_name(arena, &first->ref), device_ref_name(arena, &second->ref));
 }
 
+/* What the machine's own controllers have room for. */
+static int drives_validate(const struct domain_def *def, struct error *err)
+{
+    static const struct {
+        enum disk_bus bus;
+        uint32_t controllers, buses, units;
+        const char *room;
+    } limits[] = {
+        {DISK_BUS_IDE, 1, 2, 2, "one IDE controller with two buses of two drives each, hda to hdd; use virtio or sata "
+                                "for more"},
+        {DISK_BUS_FDC, 1, 1, 2, "one floppy controller with two drives, fda and fdb"},
+        {DISK_BUS_SATA, UINT32_MAX, 1, 6, "six drives, units 0 to 5 of bus 0, on each SATA controller"},
+    };
+    for (uint32_t i = 0; i < def->disks.count; i++) {
+        const struct disk *disk = def->disks.item[i];
+        uint32_t controller = disk->info.address.drive.controller, bus = disk->info.address.drive.bus;
+        uint32_t unit = disk->info.address.drive.unit;
+        for (size_t limit = 0; limit < COUNT(limits); limit++)
+            if (disk->bus == limits[limit].bus && address_is(&disk->info, ADDRESS_TYPE_DRIVE) &&
+                (controller >= limits[limit].controllers || bus >= limits[limit].buses || unit >= limits[limit].units))
+                return error_set(err, ERR_CONFIG_UNSUPPORTED,
+                                 "disk '%s' of domain '%s' has no place at controller %u, bus %u, unit %u: there is room "
+                                 "for %s", disk->target, def->name, controller, bus, unit,
+                                 limits[limit].room);
+    }
+    return 0;
+}
+
 int domain_validate_addresses(const struct domain_def *def, struct error *err)
 {
+    if (drives_validate(def, err) < 0)
+        return -1;
     uint32_t devices = 0;
     devices_visit(def, devices_count, &devices);
     scoped_free struct claim *all = xcalloc(devices * 2 + 1, sizeof(*all));

@@ -115,7 +115,6 @@ def test_validation_flag(connection):
     assert names(connection) == ["v", "w"]
 
 
-@pytest.mark.godwit
 @pytest.mark.parametrize("whole, instead, words", [
     ("<domain type='qemu'", "<domain type='xen'", "<domain type='xen'> cannot be run by the emulator"),
     ("<domain type='qemu'", "<domain type='hvf'", "the types are: qemu, kvm"),
@@ -127,6 +126,17 @@ def test_validation_flag(connection):
     ("</devices>", "<graphics type='vnc' passwd='123456789'/></devices>", "has 9 characters; VNC takes 8"),
     ("</devices>", "<disk type='file'><driver type='foo'/><source file='/x'/><target dev='vda' bus='virtio'/></disk></devices>",
      "disk 'vda' of domain 'alien': <driver type='foo'> is no format"),
+    *(("</devices>", f"<disk type='file' device='{kind}'>{driver}<source file='/x'/><target dev='{name}' bus='{bus}'/></disk></devices>",
+       words) for kind, driver, name, bus, words in (
+        ("disk", "<driver type='iso'/>", "vda", "virtio", "<driver type='iso'> is no format"),
+        ("disk", "<driver name='phy' type='raw'/>", "vda", "virtio", "<driver name='phy'>"),
+        ("disk", "", "hde", "ide", "one IDE controller"),
+        ("floppy", "", "fdc", "fdc", "one floppy controller"))),
+    ("</devices>", "<controller type='ide' index='1'/></devices>", "an IDE controller with index 1"),
+    ("<apic/>", "<apic/><foo/>", "/domain/features/foo is a feature that is not known"),
+    ("<apic/>", "<hyperv><foo state='on'/></hyperv>", "/domain/features/hyperv/foo"),
+    ("<apic/>", "<kvm><foo state='on'/></kvm>", "/domain/features/kvm/foo"),
+    ("</domain>", "<seclabel type='static' model='dac' relabel='yes'><label>1:1</label></seclabel></domain>", "1:1"),
 ])
 @pytest.mark.godwit
 def test_what_no_emulator_here_can_be_is_refused(connection, whole, instead, words):
@@ -145,6 +155,16 @@ def test_unknown_elements_are_named_in_the_log(host, connection):
     assert len(said) == 1 and "/domain/foo" in said[0] and "/domain/devices/bar" in said[0], said
     connection.createXML(plain("odder", extra="<foo/>"), libvirt.VIR_DOMAIN_START_PAUSED).destroy()
     assert "domain 'odder': kept, but without effect: /domain/foo" in host.log()
+
+
+@pytest.mark.parametrize("kind, name, bus, number", [
+    ("disk", "fda", "virtio", libvirt.VIR_ERR_INTERNAL_ERROR), ("floppy", "hda", "fdc", libvirt.VIR_ERR_INTERNAL_ERROR),
+    ("disk", "sdaaaaaaa", "scsi", libvirt.VIR_ERR_XML_ERROR), ("disk", "foo", "virtio", libvirt.VIR_ERR_XML_ERROR),
+])
+def test_disk_names_that_say_something_else_are_refused(connection, kind, name, bus, number):
+    disk = f"<disk type='file' device='{kind}'><source file='/x'/><target dev='{name}' bus='{bus}'/></disk>"
+    found, message = code(lambda: connection.defineXML(plain("x", devices=disk)))
+    assert found == number and name in message
 
 
 def test_unknown_elements_are_kept(connection):
