@@ -116,7 +116,7 @@ def test_every_command_explains_itself():
 
 
 # Options that virsh has not; every command takes --output besides.
-OWN = {"help": {"man"}, "migrate": {"check", "policy", "verify", "status", "recover", "map-network", "map-pool"}}
+OWN = {"help": {"man"}, "migrate": {"check", "status", "recover", "owner"}}
 
 
 def test_virsh_knows_the_same_options():
