@@ -151,8 +151,8 @@ static int find_owner(struct invocation *in, const struct wire_migration_record 
     *owner = migration_ask_owner(in->shell->connection, uri, &record->dom, RECOVER_MS);
     if (*owner == OWNER_UNKNOWN)
         return error_set(err, ERR_OPERATION_FAILED,
-                         "the destination '%s' does not say whether it has domain '%s'. Look there; if its host is lost "
-                         "for good, say --owner source here", uri, record->dom.name);
+                         "the destination '%s' does not say whether it has domain '%s'. Look there; if its host is "
+                         "lost for good, say --owner source here", uri, record->dom.name);
     return 0;
 }
 

@@ -8,7 +8,8 @@
 enum owner { OWNER_THERE, OWNER_HERE, OWNER_UNKNOWN };
 
 /* Waits, at most for the timeout. Asks the destination's daemon, on a connection of its own. source, when it is a
- * Godwit, tells the migration's id, and then a Godwit's answer is final: a guest that it has not let run it never will. */
+ * Godwit, tells the migration's id, and then a Godwit's answer is final: a guest that it has not let run it never
+ * will. */
 enum owner migration_ask_owner(struct connection *source, const char *destination, const struct wire_domain *dom,
                                uint64_t timeout_ms);
 

@@ -206,9 +206,8 @@ static int phase_confirm(struct phases *phases, bool cancelled, struct error *er
     return remote_domain_migrate_confirm3(client, &args, err);
 }
 
-/* Who has the guest after finish: the destination, the source, or nobody can tell. */
-/* Finish failed: a daemon that answered has thrown the guest away, one that was lost or is not understood may run it, and
- * only it can tell. */
+/* Who has the guest when finish failed: a daemon that answered has thrown it away, one that was lost or is not
+ * understood may run it, and only it can tell. */
 static enum owner owner_after_failure(const struct migration *migration)
 {
     return migration_ask_owner(migration->source, migration->destination->uri, &migration->dom, ASK_OWNER_MS);

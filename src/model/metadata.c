@@ -98,8 +98,8 @@ static int check_namespace(const char *uri, const char *key, struct error *err)
         return -1;
     if (!*uri || string_equal(uri, "http://www.w3.org/XML/1998/namespace") ||
         string_equal(uri, "http://www.w3.org/2000/xmlns/"))
-        return error_set(err, ERR_INVALID_ARG, "the URI of the metadata, '%s', is no application's; give one of your own",
-                         uri);
+        return error_set(err, ERR_INVALID_ARG,
+                         "the URI of the metadata, '%s', is no application's; give one of your own", uri);
     if (xml_check_text("the key of the metadata", key, err) < 0)
         return -1;
     if (xmlValidateNCName(BAD_CAST key, 0) != 0 || string_starts(key, "xml"))

@@ -46,8 +46,8 @@ struct extra {
     const char *path;              /* in the document, for messages */
 };
 
-/* Parses text into a document whose root is <root>: no network, no DTD, no entities, bounded. root also says in messages
- * what it is; NULL: a piece of metadata, whose root is its owner's affair. NULL with err (ERR_XML_DETAIL,
+/* Parses text into a document whose root is <root>: no network, no DTD, no entities, bounded. root also says in
+ * messages what it is; NULL: a piece of metadata, whose root is its owner's affair. NULL with err (ERR_XML_DETAIL,
  * ERR_XML_ERROR). Free with xmlFreeDoc(). */
 xmlDoc *xml_read(const char *xml, size_t length, const char *root, struct error *err);
 
@@ -79,7 +79,8 @@ enum format_flags {
 void xml_format(struct text *out, const struct element *element, const char *name, const void *part, unsigned flags,
                 unsigned level, const char *attributes);
 
-/* Appends value with <, >, &, ', " and carriage returns escaped; control characters that XML cannot hold are left out. */
+/* Appends value with <, >, &, ', " and carriage returns escaped; control characters that XML cannot hold are left
+ * out. */
 void xml_escape(struct text *out, const char *value);
 /* Fails with ERR_XML_ERROR, "WHAT: ...", when value has a character that XML cannot hold in any form: most control
  * characters, U+FFFE, U+FFFF; or is no UTF-8. NULL is fine. For what comes from elsewhere than an XML parser. */
