@@ -76,7 +76,7 @@ static int share_network(const json_t *here, const json_t *there)
     int result = -1;
     for (size_t i = 0; i < json_array_size(here); i++)
         for (size_t j = 0; j < json_array_size(there); j++) {
-            uint32_t a, b;
+            uint32_t a = 0, b = 0;
             unsigned long_a = network_of(fact_item(here, i), &a), long_b = network_of(fact_item(there, j), &b);
             unsigned prefix = long_a < long_b ? long_a : long_b;
             if (!prefix)
