@@ -13,7 +13,7 @@ from helpers import guest
 from helpers.phases import Phases
 from helpers.cli import godwit
 from helpers.tools import virsh, wait_until
-from helpers.traveller import PAUSED, RUNNING, Traveller
+from helpers.traveller import PAUSED, RUNNING, SHUTOFF, Traveller
 
 pytestmark = pytest.mark.godwit
 FLAGS = libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_UNSAFE
@@ -140,6 +140,29 @@ def test_unsettled_guest_is_let_run_by_nobody(journey):
     godwit("migrate", "--recover", "traveller", uri=source.uri, ok=None)  # the daemon may have been quicker
     wait_until(lambda: (journey.state(source), journey.state(target)) == (None, RUNNING), timeout=60, step=0.1,
                what="the destination alone has the guest")
+    journey.traveller.lives()
+
+
+def test_host_that_lost_its_guest(journey, scratch):
+    """The whole source host goes down when the destination has the guest: a domain that is still defined there, and may be
+    marked autostart, is not started before the destination was asked."""
+    source, target = journey.ready()
+    with open(f"{scratch}/traveller.xml", "w", encoding="utf-8") as file:
+        file.write(virsh(source, "dumpxml", "--security-info", "traveller").text)
+    virsh(source, "define", file.name)
+    phases = journey.migrate_up_to("finish")
+    pid = status_pid(source)
+    source.kill()
+    target.kill()
+    os.kill(pid, signal.SIGKILL)
+    phases.close()
+    source.start()
+    assert journey.state(source) == SHUTOFF
+    assert "not known" in virsh(source, "start", "traveller", ok=False).errors
+    target.start()
+    wait_until(lambda: not journal(source), timeout=60, what="the source's journal is settled")
+    assert (journey.state(source), journey.state(target)) == (SHUTOFF, RUNNING)
+    virsh(source, "undefine", "traveller")
     journey.traveller.lives()
 
 
