@@ -2,6 +2,7 @@
 #include "daemon/daemon.h"
 
 #include "migrate/migrate.h"
+#include "rpc/stream.h"
 
 /* The phases of a migration, in the form with typed parameters and in the older one; both come down to struct
  * migrate_options. */
@@ -83,6 +84,32 @@ int handle_domain_migrate_prepare3_params(struct call *call, const struct domain
     const struct migrate_caller caller = caller_of(call);
     if (migrate_options_read(&options, args->params, args->params_count, args->flags, call->arena, err) < 0 ||
         migration_prepare(call_driver(call), &options, &caller, &in, &out, &ret->uri_out, call->arena, err) < 0)
+        return -1;
+    ret->cookie_out = out.data;
+    ret->cookie_out_length = out.length;
+    return 0;
+}
+
+int handle_domain_migrate_prepare_tunnel3_params(struct call *call,
+                                                 const struct domain_migrate_prepare_tunnel3_params_args *args,
+                                                 struct domain_migrate_prepare_tunnel3_params_ret *ret,
+                                                 struct error *err)
+{
+    struct migrate_options options;
+    struct migrate_blob in = {args->cookie_in, args->cookie_in_length}, out = {0};
+    struct migrate_caller caller = caller_of(call);
+    const char *uri;
+    if (migrate_options_read(&options, args->params, args->params_count, args->flags, call->arena, err) < 0)
+        return -1;
+    if (!(options.flags & MIGRATE_TUNNELLED))
+        return error_set(err, ERR_INVALID_ARG, "a migration comes through a tunnel without saying so (--tunnelled)");
+    struct stream *stream = call_open_stream(call, err);
+    if (!stream)
+        return -1;
+    caller.stream = &stream;
+    int rc = migration_prepare(call_driver(call), &options, &caller, &in, &out, &uri, call->arena, err);
+    stream_free(stream); /* what nobody took */
+    if (rc < 0)
         return -1;
     ret->cookie_out = out.data;
     ret->cookie_out_length = out.length;

@@ -6,6 +6,7 @@
 #include "migrate/preflight.h"
 #include "migrate/screen.h"
 #include "migrate/tls.h"
+#include "migrate/tunnel.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -71,6 +72,12 @@ static int take_disks(struct migration *migration, const struct migrate_cookie *
     return migration->options.flags & MIGRATE_COPY_STORAGE ? nbd_start(migration, place->listen, remote, err) : 0;
 }
 
+static int listen_for_guest(struct migration *migration, struct place *place, struct error *err)
+{
+    return migration->options.flags & MIGRATE_TUNNELLED ? tunnel_receive(migration, err)
+                                                        : place_listen(migration, place, err);
+}
+
 static int launch(struct migration *migration, const struct domain_def *def, const struct migrate_cookie *remote,
                   struct error *err)
 {
@@ -93,7 +100,7 @@ static int receive(struct migration *migration, const struct domain_def *def, co
     domain->shutoff_reason = DOMAIN_SHUTOFF_FAILED; /* should QEMU end before it has its guest */
     if (tls_load(migration, false, NULL, err) < 0 || migration_configure(migration, false, remote, err) < 0 ||
         take_disks(migration, remote, place, err) < 0 ||
-        place_listen(migration, place, err) < 0)
+        listen_for_guest(migration, place, err) < 0)
         return -1;
     if (migration->abort.code)
         return error_set(err, migration->abort.code, "the migration was cancelled: %s", migration->abort.message);
@@ -175,7 +182,7 @@ int migration_prepare(struct driver *driver, const struct migrate_options *optio
             migration_end(migration);
         return -1;
     }
-    *uri = place.told || offline ? NULL : place_uri(&place, arena);
+    *uri = place.told || offline || !place.port ? NULL : place_uri(&place, arena);
     struct migrate_cookie cookie = migration_cookie(migration, offline ? NULL : migration_caps(domain, err), arena);
     screen_describe(domain, &cookie);
     cookie.has_nbd = migration->options.flags & MIGRATE_COPY_STORAGE;

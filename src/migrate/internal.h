@@ -55,6 +55,7 @@ struct migration {
     struct domain_def *offline_def; /* destination of --offline: what it will store */
     const char *nvram;       /* the same: variables of its firmware; NULL = none */
     size_t nvram_length;
+    struct stream *stream;   /* of --tunnelled, until QEMU has its end; NULL = none */
     bool screen_told;        /* source: SPICE sends its clients to the destination */
     uint16_t nbd_port;       /* destination: of the disks' server, taken from the driver's range; 0 = none */
     uint16_t nbd_told;       /* destination: the port that the source is told; 0 = none */

@@ -12,9 +12,11 @@
  * the destination's is started by finish only, the source's is ended by confirm only. */
 
 /* Who calls a phase. When the client's connection ends, its migration is taken back. */
+struct stream;
 struct migrate_caller {
     const void *client; /* compared only */
     const char *name;   /* for messages */
+    struct stream **stream; /* of --tunnelled, at the destination: NULL in it once the migration has it; else NULL */
 };
 
 /* All of these wait. Results live in the arena. */

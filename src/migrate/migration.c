@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "qemu/log.h"
 #include "qemu/status.h"
+#include "rpc/stream.h"
 
 /* The struct of a migration, its waits between phases, and what happens to it from outside. */
 
@@ -40,6 +41,7 @@ struct migration *migration_new(struct domain *domain, enum job_kind kind, const
     migration->arena = arena_new();
     migration->options = migrate_options_copy(options, migration->arena);
     migration->client = caller->client;
+    migration->stream = caller->stream ? steal(*caller->stream) : NULL;
     migration->phase = out ? PHASE_PERFORMING : PHASE_PREPARING;
     migration->started_ms = clock_ms();
     domain->postcopy = false;
@@ -66,6 +68,7 @@ void migration_end(struct migration *migration)
     struct domain *domain = migration->domain;
     timer_free(migration->guard);
     domain_def_free(migration->offline_def);
+    stream_free(migration->stream);
     if (migration->port)
         driver_release_migration_port(domain->driver, migration->port);
     if (migration->nbd_port)

@@ -20,7 +20,7 @@ static const struct {
     uint32_t unless; /* never with this */
 } capabilities[] = {
     {"events", SOURCE | DESTINATION, false, 0, NULL, 0, 0},
-    {"return-path", SOURCE | DESTINATION, true, 0, NULL, 0, 0},
+    {"return-path", SOURCE | DESTINATION, true, 0, NULL, 0, MIGRATE_TUNNELLED}, /* a tunnel goes one way */
     /* the destination takes image locks only when it is let run: until then the source can take its guest back. One
      * that arrives paused takes them at once: QEMU 7.2 dies when it is to migrate on what it never activated */
     {"late-block-activate", DESTINATION, false, 0, NULL, 0, MIGRATE_PAUSED},

@@ -16,7 +16,7 @@ static const struct {
 } flag_rows[] = {
     {MIGRATE_LIVE, "--live", false},
     {MIGRATE_PEER2PEER, "--p2p", false},
-    {MIGRATE_TUNNELLED, "--tunnelled", true},
+    {MIGRATE_TUNNELLED, "--tunnelled", false},
     {MIGRATE_PERSIST_DEST, "--persistent", false},
     {MIGRATE_UNDEFINE_SOURCE, "--undefinesource", false},
     {MIGRATE_PAUSED, "--suspend", false},
@@ -134,6 +134,10 @@ int migrate_options_check(const struct migrate_options *options, uint64_t flags,
     if (flags & MIGRATE_POSTCOPY && flags & (MIGRATE_PARALLEL | MIGRATE_TUNNELLED))
         return error_set(err, ERR_ARGUMENT_UNSUPPORTED,
                          "--postcopy does not go together with --parallel or --tunnelled");
+    if (flags & MIGRATE_TUNNELLED && (!(flags & MIGRATE_PEER2PEER) || flags & (MIGRATE_PARALLEL | MIGRATE_TLS)))
+        return error_set(err, ERR_ARGUMENT_UNSUPPORTED,
+                         "--tunnelled needs --p2p, and does not go together with --parallel or --tls (the daemons' "
+                         "connection may be encrypted: use qemu+ssh)");
     if (flags & MIGRATE_ZEROCOPY && (!(flags & MIGRATE_PARALLEL) || flags & (MIGRATE_TLS | MIGRATE_COMPRESSED)))
         return error_set(err, ERR_INVALID_ARG,
                          "--zerocopy needs --parallel, and does not go together with --tls or --compressed");

@@ -73,10 +73,27 @@ int peer_open(struct peer *peer, const char *destination, struct error *err)
     return remote_connect_open(peer->client, &(struct connect_open_args){.name = uri_wire_name(arena, uri)}, err);
 }
 
+/* The guest goes through the connection itself. */
+static int prepare_tunnel(struct peer *peer, const struct domain_migrate_prepare3_params_args *common,
+                          struct migrate_blob *cookie, struct stream **stream, struct arena *arena, struct error *err)
+{
+    struct domain_migrate_prepare_tunnel3_params_args args = {.params_count = common->params_count,
+                                                              .params = common->params,
+                                                              .cookie_in_length = common->cookie_in_length,
+                                                              .cookie_in = common->cookie_in,
+                                                              .flags = common->flags};
+    struct domain_migrate_prepare_tunnel3_params_ret ret = {0};
+    if (remote_domain_migrate_prepare_tunnel3_params(peer->client, &args, arena, &ret, stream, err) < 0)
+        return error_wrap(err, "the destination could not prepare");
+    *cookie = (struct migrate_blob){ret.cookie_out, ret.cookie_out_length};
+    return 0;
+}
+
 /* -- the destination's phases -------------------------------------------------------------------------------------- */
 
 static int remote_prepare(struct peer *peer, const struct migrate_options *options, uint32_t flags, const char *xml,
-                          struct migrate_blob *cookie, const char **uri, struct arena *arena, struct error *err)
+                          struct migrate_blob *cookie, const char **uri, struct stream **stream, struct arena *arena,
+                          struct error *err)
 {
     struct migrate_options there = *options;
     struct params params;
@@ -89,6 +106,9 @@ static int remote_prepare(struct peer *peer, const struct migrate_options *optio
                                                        .cookie_in_length = cookie->length,
                                                        .cookie_in = cookie->data,
                                                        .flags = flags};
+    *uri = NULL;
+    if (flags & MIGRATE_TUNNELLED)
+        return prepare_tunnel(peer, &args, cookie, stream, arena, err);
     struct domain_migrate_prepare3_params_ret ret = {0};
     if (remote_domain_migrate_prepare3_params(peer->client, &args, arena, &ret, err) < 0)
         return error_wrap(err, "the destination could not prepare");
@@ -154,7 +174,8 @@ static int travel(struct migration *migration, struct peer *peer, const char *de
         options.flags |= MIGRATE_PAUSED; /* it arrives as it left */
     uint32_t flags = options.flags & ~(uint32_t)(MIGRATE_ABORT_ON_ERROR | MIGRATE_AUTO_CONVERGE);
     options.flags = flags;
-    if (!xml || remote_prepare(peer, &options, flags, xml, &cookie, &target, arena, err) < 0) {
+    if (!xml ||
+        remote_prepare(peer, &options, flags, xml, &cookie, &target, &migration->stream, arena, err) < 0) {
         source_drop(migration);
         return -1;
     }

@@ -53,7 +53,7 @@ int screen_relocate(struct migration *migration, const char *uri, const struct m
     int port = remote->spice_port;
     if (migration->options.graphics_uri && read_uri(migration->options.graphics_uri, &host, &port, arena, err) < 0)
         return -1;
-    if (!spice_of(domain->object.live) || port <= 0)
+    if (!spice_of(domain->object.live) || port <= 0 || (!host && !uri))
         return 0;
     if (!host && !(host = copy_host(uri, arena, err)))
         return -1;

@@ -11,6 +11,7 @@
 #include "migrate/preflight.h"
 #include "migrate/screen.h"
 #include "migrate/tls.h"
+#include "migrate/tunnel.h"
 #include "qemu/status.h"
 #include "wire_types.h"
 
@@ -193,6 +194,7 @@ static int transfer(struct migration *migration, const char *uri, const struct m
                     struct arena *arena, struct error *err)
 {
     struct domain *domain = migration->domain;
+    bool tunnelled = migration->options.flags & MIGRATE_TUNNELLED;
     if (check_remote(migration, remote, err) < 0 || screen_relocate(migration, uri, remote, err) < 0 ||
         tls_load(migration, true, uri, err) < 0 ||
         migration_configure(migration, true, remote, err) < 0)
@@ -205,7 +207,7 @@ static int transfer(struct migration *migration, const char *uri, const struct m
         return -1;
     if (migration->options.flags & MIGRATE_COPY_STORAGE && mirrors_start(migration, uri, remote, err) < 0)
         return -1;
-    const char *target = migration_connect(migration, uri, arena, err);
+    const char *target = tunnelled ? tunnel_send(migration, err) : migration_connect(migration, uri, arena, err);
     if (!target ||
         qmp_execute(domain->qmp, "migrate", json_pack("{s:s}", "uri", target), monitor_deadline(), err) < 0)
         return -1;

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Options of `virsh migrate` that change how QEMU sends: encryption, compression, and what a host may not be able to."""
 import os
+import subprocess
 
 import pytest
 
 from helpers import guest
 from helpers.cli import godwit
-from helpers.tools import run, virsh
+from helpers.tools import run, virsh, wait_until
 from helpers.traveller import ROUTE, RUNNING, SHUTOFF, Traveller
 
 pytestmark = pytest.mark.godwit
@@ -85,6 +86,24 @@ def test_tls_with_somebody_else(two_hosts, certified, traveller):
     traveller.ends()
 
 
+def test_tunnelled(two_hosts, traveller):
+    """Through the daemons' own connection, there by virsh and back by godwit; aborted, the guest stays."""
+    mover = subprocess.Popen(["virsh", "-c", two_hosts[0].uri, "migrate", "--live", "--p2p", "--tunnelled", "--bandwidth", "1",
+                              "traveller", two_hosts[1].tcp_uri, "--unsafe"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_until(lambda: "Memory processed" in virsh(two_hosts[0], "domjobinfo", "traveller").text, what="the transfer", step=0.1)
+    virsh(two_hosts[0], "domjobabort", "traveller")
+    mover.communicate(timeout=30)
+    assert mover.returncode != 0
+    wait_until(lambda: traveller.states() == [RUNNING, None], what="the source alone has the guest")
+    virsh(two_hosts[0], "migrate", "--live", "--p2p", "--tunnelled", "traveller", two_hosts[1].tcp_uri, "--unsafe", timeout=120)
+    assert traveller.states() == [SHUTOFF, RUNNING]
+    traveller.lives()
+    godwit("migrate", "traveller", two_hosts[0].tcp_uri, "--live", "--p2p", "--tunnelled", "--unsafe", uri=two_hosts[1].uri,
+           timeout=120)
+    traveller.lives()
+    traveller.ends()
+
+
 @pytest.mark.parametrize("words", [["--compressed", "--comp-methods", "mt", "--comp-mt-level", "0", "--comp-mt-threads", "2",
                                     "--comp-mt-dthreads", "2"],
                                    ["--compressed", "--comp-methods", "xbzrle,mt"],
@@ -114,6 +133,7 @@ def test_what_does_not_fit_is_named(two_hosts, traveller):
                         (["--zerocopy"], "--zerocopy needs --parallel"),
                         (["--zerocopy", "--parallel", "--tls"], "does not go together with --tls"),
                         (["--graphicsuri", "http://there"], "spice://HOST"),
+                        (["--p2p", "--tunnelled", "--tls"], "--tunnelled needs"),
                         (["--rdma-pin-all"], "RDMA")):
         answer = traveller.migrate("--live", *words, ok=False)
         assert said in answer.errors, answer
