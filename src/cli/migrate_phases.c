@@ -9,7 +9,10 @@
 enum { ASK_OWNER_MS = 30000 };
 
 /* connect-supports-feature numbers (framing.md) */
-enum { FEATURE_P2P = 4, FEATURE_V3 = 6, FEATURE_CHANGE_PROTECTION = 7, FEATURE_OFFLINE = 12, FEATURE_PARAMS = 13 };
+enum {
+    FEATURE_P2P = 4, FEATURE_DIRECT = 5, FEATURE_V3 = 6, FEATURE_CHANGE_PROTECTION = 7, FEATURE_OFFLINE = 12,
+    FEATURE_PARAMS = 13,
+};
 
 struct cookie {
     uint32_t length;
@@ -302,6 +305,10 @@ static int run_by_source(struct migration *migration, struct error *err)
     struct connection *source = migration->source;
     if (!connection_supports(source, FEATURE_P2P) && (migration->flags & MIGRATE_PEER2PEER))
         return error_set(err, ERR_OPERATION_UNSUPPORTED, "'%s' cannot migrate peer to peer", source->uri);
+    if (!(migration->flags & MIGRATE_PEER2PEER) && !connection_supports(source, FEATURE_DIRECT))
+        return error_set(err, ERR_OPERATION_UNSUPPORTED,
+                         "'%s' cannot do a direct migration, without a daemon at the other end; use --p2p",
+                         source->uri);
     if (connection_supports(source, FEATURE_PARAMS))
         return remote_domain_migrate_perform3_params(source->client, &args, migration->arena, &ret, err);
     struct domain_migrate_perform3_args old = {

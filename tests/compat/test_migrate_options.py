@@ -138,6 +138,13 @@ def test_what_does_not_fit_is_named(two_hosts, traveller):
         answer = traveller.migrate("--live", *words, ok=False)
         assert said in answer.errors, answer
         assert traveller.states() == [RUNNING, None]
+    target = two_hosts[1].tcp_uri
+    for words, said in ((["traveller", target, "--direct"], "direct"),
+                        (["traveller", target, "--migrateuri", "rdma://127.0.0.1"], "only tcp:")):
+        for client in (virsh(two_hosts[0], "migrate", "--live", "--unsafe", *words, ok=False),
+                       godwit("migrate", "--live", "--unsafe", *words, uri=two_hosts[0].uri, ok=False)):
+            assert said in client.errors, client
+    assert traveller.states() == [RUNNING, None]
 
 
 def test_spice_is_told_where_its_clients_go(two_hosts, line):
