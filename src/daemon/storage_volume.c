@@ -48,7 +48,7 @@ int handle_storage_vol_lookup_by_name(struct call *call, const struct storage_vo
 }
 
 /* In all active pools. Reading one may wait, so each is looked up anew by its name. */
-static int look_up(struct call *call, const char *what, struct volume *(*find)(const struct pool *pool, const char *),
+static int look_up(struct call *call, const char *what, struct volume *(*find)(struct pool *pool, const char *),
                    struct wire_storage_vol *handle, const char *kind, struct error *err)
 {
     struct registry *pools = &call_daemon(call)->storage->pools;

@@ -69,10 +69,16 @@ static int take_image(const char *path, struct volume_facts *facts, struct error
 int volume_facts_read(const char *path, const struct volume_facts *known, struct volume_facts *facts, bool *same,
                       struct error *err)
 {
+    return volume_facts_read_at(AT_FDCWD, path, path, known, facts, same, err);
+}
+
+int volume_facts_read_at(int directory, const char *name, const char *path, const struct volume_facts *known,
+                         struct volume_facts *facts, bool *same, struct error *err)
+{
     struct statx status;
     *facts = (struct volume_facts){0};
     *same = false;
-    if (statx(AT_FDCWD, path, AT_STATX_SYNC_AS_STAT, STATX_BASIC_STATS | STATX_BTIME, &status) < 0) {
+    if (statx(directory, name, AT_STATX_SYNC_AS_STAT, STATX_BASIC_STATS | STATX_BTIME, &status) < 0) {
         if (errno == ENOENT || errno == ELOOP)
             return 1; /* a link to nowhere, or gone since the directory was read */
         return error_system(err, errno, "cannot look at '%s'", path);

@@ -27,8 +27,9 @@ struct scan {
     struct task task;
     const char *path;
     const char *prefix;  /* of the half-made volumes of this host */
+    int directory;
     struct known *known; /* by name */
-    size_t known_count;
+    size_t known_count, known_next; /* the names are looked for in order */
     struct listing listing;
     struct text skipped; /* for the log */
 };
@@ -50,15 +51,13 @@ void listing_finish(struct listing *listing)
     listing->arena = NULL;
 }
 
-static int known_order(const void *a, const void *b)
+static const struct known *known_find(struct scan *scan, const char *name)
 {
-    return strcmp(((const struct known *)a)->name, ((const struct known *)b)->name);
-}
-
-static const struct known *known_find(const struct scan *scan, const char *name)
-{
-    struct known key = {.name = name};
-    return scan->known_count ? bsearch(&key, scan->known, scan->known_count, sizeof key, known_order) : NULL;
+    int order = -1;
+    for (; scan->known_next < scan->known_count; scan->known_next++)
+        if ((order = strcmp(scan->known[scan->known_next].name, name)) >= 0)
+            break;
+    return order == 0 ? &scan->known[scan->known_next] : NULL;
 }
 
 /* A name that can stand in XML and on a line. */
@@ -97,7 +96,8 @@ static void scan_entry(struct scan *scan, const char *name, struct listed *item)
                                           name);
     item->name = strrchr(item->path, '/') + 1;
     const struct known *known = known_find(scan, name);
-    int rc = volume_facts_read(item->path, known ? &known->facts : NULL, &item->facts, &item->same, &err);
+    int rc = volume_facts_read_at(scan->directory, item->name, item->path, known ? &known->facts : NULL, &item->facts,
+                                  &item->same, &err);
     if (rc == 0)
         listing->count++;
     else if (rc < 0) /* one that cannot be read must not hide the others */
@@ -118,11 +118,13 @@ static void scan_run(struct task *task)
 {
     struct scan *scan = container_of(task, struct scan, task);
     struct dirent **entries;
-    int count = scandir(scan->path, &entries, not_dots, name_order);
+    scoped_fd int directory = open(scan->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int count = directory < 0 ? -1 : scandir(scan->path, &entries, not_dots, name_order);
     if (count < 0) {
         error_system(&task->error, errno, "cannot open directory '%s'", scan->path);
         return;
     }
+    scan->directory = directory;
     scan->listing.items = arena_new_array(scan->listing.arena, (size_t)count, struct listed);
     for (int i = 0; i < count; i++) {
         scan_entry(scan, entries[i]->d_name, &scan->listing.items[scan->listing.count]);
@@ -143,8 +145,6 @@ static void scan_remember(struct scan *scan, struct pool *pool)
         known->facts = volume->facts;
         known->facts.image = NULL;
     }
-    if (scan->known_count)
-        qsort(scan->known, scan->known_count, sizeof *scan->known, known_order);
 }
 
 int files_list(struct pool *pool, const struct pool_def *def, struct listing *listing, struct error *err)

@@ -131,12 +131,13 @@ static int fill(struct file_work **work, struct creation *creation, bool raw, st
     if (file_work_run(work, step_make, err) < 0 ||
         (raw ? fill_raw(work, creation, err) : fill_image(work, creation, err)) < 0)
         return -1;
-    if (raw) { /* what was converted has its source's size */
+    if (raw && creation->source) { /* what was copied has its source's size */
         (*work)->capacity = creation->capacity;
         if (file_work_run(work, step_truncate, err) < 0)
             return -1;
     }
-    return file_work_run(work, step_flush, err); /* here, where nobody waits for us */
+    /* here, where nobody waits for us */
+    return raw && !creation->source ? 0 : file_work_run(work, step_flush, err);
 }
 
 static int check_backing(const struct creation *creation, struct error *err)

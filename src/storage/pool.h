@@ -15,7 +15,8 @@ struct pool {
     bool ready;                     /* its volumes have been read since it became active */
     struct condition became_ready;
     struct pool_space space;
-    struct volume *by_name, *by_path;
+    struct volume *by_name, *by_path; /* by_name in the order of names, unless: */
+    bool unsorted;                    /* volume_first() sorts */
     unsigned works;                 /* volumes that are being made, read or changed */
 };
 

@@ -31,11 +31,6 @@ static void status_remove(struct pool *pool)
 
 /* -- what is in it ------------------------------------------------------------------------------------------------- */
 
-static int by_name(const struct volume *a, const struct volume *b)
-{
-    return strcmp(a->name, b->name);
-}
-
 static void take_facts(struct pool *pool, struct listed *item)
 {
     struct volume *volume;
@@ -64,7 +59,6 @@ static void apply(struct pool *pool, struct listing *listing)
         if (gone)
             volume_remove(volume);
     }
-    HASH_SRT(by_name, pool->by_name, by_name);
     pool->space = listing->space;
 }
 

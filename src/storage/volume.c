@@ -34,6 +34,7 @@ struct volume *volume_add(struct pool *pool, const char *name, const char *path,
     volume->path = xstrdup(path);
     volume->key = xstrdup(key);
     volume->hidden = true;
+    pool->unsorted = true;
     HASH_ADD_KEYPTR(by_name, pool->by_name, volume->name, strlen(volume->name), volume);
     HASH_ADD_KEYPTR(by_path, pool->by_path, volume->path, strlen(volume->path), volume);
     return volume;
@@ -56,8 +57,16 @@ static struct volume *visible(struct volume *volume)
     return volume;
 }
 
-struct volume *volume_first(const struct pool *pool)
+static int name_order(const struct volume *a, const struct volume *b)
 {
+    return strcmp(a->name, b->name);
+}
+
+struct volume *volume_first(struct pool *pool)
+{
+    if (pool->unsorted)
+        HASH_SRT(by_name, pool->by_name, name_order);
+    pool->unsorted = false;
     return visible(pool->by_name);
 }
 
@@ -76,14 +85,14 @@ struct volume *volume_find(const struct pool *pool, const char *name, struct err
                       "pool '%s'", name, pool_name(pool));
 }
 
-struct volume *volume_find_path(const struct pool *pool, const char *path)
+struct volume *volume_find_path(struct pool *pool, const char *path)
 {
     struct volume *volume;
     HASH_FIND(by_path, pool->by_path, path, strlen(path), volume);
     return volume && !volume->hidden ? volume : NULL;
 }
 
-struct volume *volume_find_key(const struct pool *pool, const char *key)
+struct volume *volume_find_key(struct pool *pool, const char *key)
 {
     struct volume *volume = volume_find_path(pool, key); /* of most kinds the key is the path */
     if (volume && strcmp(volume->key, key) == 0)

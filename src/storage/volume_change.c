@@ -87,11 +87,6 @@ static int make(struct creation *creation, struct volume *volume, struct error *
     return backend->create(creation, volume, err);
 }
 
-static int by_name(const struct volume *a, const struct volume *b)
-{
-    return strcmp(a->name, b->name);
-}
-
 struct volume *volume_create(struct pool *pool, const char *xml, struct volume *source, unsigned flags,
                              const char *client, struct error *err)
 {
@@ -121,8 +116,6 @@ struct volume *volume_create(struct pool *pool, const char *xml, struct volume *
         volume_remove(volume);
         return error_null_wrap(err, "cannot create volume '%s' in pool '%s'", def->name, pool_name(pool));
     }
-    if (!volume->removed)
-        HASH_SRT(by_name, pool->by_name, by_name);
     return steal(volume);
 }
 

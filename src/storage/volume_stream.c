@@ -154,6 +154,8 @@ static void write_run(struct task *task)
         }
         done += (size_t)wrote;
     }
+    /* begun now, it is done when the end asks for it; where this does not work nothing is lost */
+    sync_file_range(transfer->fd, (off64_t)transfer->position, (off64_t)transfer->filled, SYNC_FILE_RANGE_WRITE);
 }
 
 /* What was there before must not shine through, and behind the end the file grows. */
