@@ -12,29 +12,28 @@
 static const struct {
     uint32_t bit;
     const char *option; /* as virsh spells it */
-    bool refused;
 } flag_rows[] = {
-    {MIGRATE_LIVE, "--live", false},
-    {MIGRATE_PEER2PEER, "--p2p", false},
-    {MIGRATE_TUNNELLED, "--tunnelled", false},
-    {MIGRATE_PERSIST_DEST, "--persistent", false},
-    {MIGRATE_UNDEFINE_SOURCE, "--undefinesource", false},
-    {MIGRATE_PAUSED, "--suspend", false},
-    {MIGRATE_NON_SHARED_DISK, "--copy-storage-all", false},
-    {MIGRATE_NON_SHARED_INC, "--copy-storage-inc", false},
-    {MIGRATE_CHANGE_PROTECTION, "--change-protection", false},
-    {MIGRATE_UNSAFE, "--unsafe", false},
-    {MIGRATE_OFFLINE, "--offline", false},
-    {MIGRATE_COMPRESSED, "--compressed", false},
-    {MIGRATE_ABORT_ON_ERROR, "--abort-on-error", false},
-    {MIGRATE_AUTO_CONVERGE, "--auto-converge", false},
-    {MIGRATE_RDMA_PIN_ALL, "--rdma-pin-all", false},
-    {MIGRATE_POSTCOPY, "--postcopy", false},
-    {MIGRATE_TLS, "--tls", false},
-    {MIGRATE_PARALLEL, "--parallel", false},
-    {MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES, "--copy-storage-synchronous-writes", false},
-    {MIGRATE_POSTCOPY_RESUME, "--postcopy-resume", false},
-    {MIGRATE_ZEROCOPY, "--zerocopy", false},
+    {MIGRATE_LIVE, "--live"},
+    {MIGRATE_PEER2PEER, "--p2p"},
+    {MIGRATE_TUNNELLED, "--tunnelled"},
+    {MIGRATE_PERSIST_DEST, "--persistent"},
+    {MIGRATE_UNDEFINE_SOURCE, "--undefinesource"},
+    {MIGRATE_PAUSED, "--suspend"},
+    {MIGRATE_NON_SHARED_DISK, "--copy-storage-all"},
+    {MIGRATE_NON_SHARED_INC, "--copy-storage-inc"},
+    {MIGRATE_CHANGE_PROTECTION, "--change-protection"},
+    {MIGRATE_UNSAFE, "--unsafe"},
+    {MIGRATE_OFFLINE, "--offline"},
+    {MIGRATE_COMPRESSED, "--compressed"},
+    {MIGRATE_ABORT_ON_ERROR, "--abort-on-error"},
+    {MIGRATE_AUTO_CONVERGE, "--auto-converge"},
+    {MIGRATE_RDMA_PIN_ALL, "--rdma-pin-all"},
+    {MIGRATE_POSTCOPY, "--postcopy"},
+    {MIGRATE_TLS, "--tls"},
+    {MIGRATE_PARALLEL, "--parallel"},
+    {MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES, "--copy-storage-synchronous-writes"},
+    {MIGRATE_POSTCOPY_RESUME, "--postcopy-resume"},
+    {MIGRATE_ZEROCOPY, "--zerocopy"},
 };
 
 /* Later libvirts' names for what its 9.0 cannot say. */
@@ -100,20 +99,11 @@ static const struct row {
 #undef FIELD
 };
 
-static int refuse(const char *option, struct error *err)
-{
-    return error_set(err, ERR_ARGUMENT_UNSUPPORTED,
-                     "migration option %s is not supported by this daemon yet; leave it out", option);
-}
-
 static int check_flags(uint64_t flags, struct error *err)
 {
     uint64_t known = 0;
-    for (size_t i = 0; i < COUNT(flag_rows); i++) {
-        if (flags & flag_rows[i].bit && flag_rows[i].refused)
-            return refuse(flag_rows[i].option, err);
+    for (size_t i = 0; i < COUNT(flag_rows); i++)
         known |= flag_rows[i].bit;
-    }
     if (flags & ~known)
         return error_set(err, ERR_INVALID_ARG, "unknown migration flags 0x%llx (known here: 0x%llx)",
                          (unsigned long long)(flags & ~known), (unsigned long long)known);
