@@ -21,6 +21,7 @@
 
 #ifdef HAVE_ASAN
 #include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
 #else /* the annotations tell ASan which stack is in use */
 #define __sanitizer_start_switch_fiber(save, bottom, size) ((void)(save))
 #define __sanitizer_finish_switch_fiber(saved, bottom, size) ((void)(saved))
@@ -29,6 +30,18 @@
 #define STACK_SIZE (512 * 1024) /* address space: only what was touched takes memory */
 #define GUARD_SIZE (16 * 1024)
 #define POOL_MAX   16 /* idle fibers kept with their stacks: a burst of requests costs no mmap */
+
+/* What only a waiting fiber's stack points at is not leaked: it may still wait when the process ends. */
+static void leak_root(void *memory, bool add)
+{
+#ifdef HAVE_ASAN
+    char *stack = (char *)memory + GUARD_SIZE;
+    if (add)
+        __lsan_register_root_region(stack, STACK_SIZE);
+    else
+        __lsan_unregister_root_region(stack, STACK_SIZE);
+#endif
+}
 
 /* One side of a switch: the loop's own stack or a fiber's. */
 struct context {
@@ -108,6 +121,7 @@ static void timer_closed(uv_handle_t *handle)
 
 static void retire(struct fiber *fiber)
 {
+    leak_root(fiber->memory, false);
     if (scheduler.pooled == POOL_MAX) {
         uv_close((uv_handle_t *)&fiber->timer, timer_closed);
         return;
@@ -192,6 +206,7 @@ struct fiber *fiber_start(const char *name, void (*run)(void *argument), void *a
     fiber->run = run;
     fiber->argument = argument;
     fiber->waiting = fiber->cancelled = fiber->shielded = fiber->done = false;
+    leak_root(fiber->memory, true);
     getcontext(&fiber->context.registers);
     fiber->context.registers.uc_stack.ss_sp = (char *)fiber->memory + GUARD_SIZE;
     fiber->context.registers.uc_stack.ss_size = STACK_SIZE;

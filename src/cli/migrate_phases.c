@@ -228,8 +228,9 @@ static enum owner finish(struct phases *phases, struct error *err)
     else if (owner == OWNER_UNKNOWN) {
         migration->unsettled = true;
         error_wrap(err, "the destination '%s' does not answer whether it runs '%s'. The guest is left paused on the "
-                   "source. Look there ('domstate %s'): if it runs there, 'destroy %s' on the source; if it is not "
-                   "there, 'resume %s' on the source", migration->destination->uri, there, there, here, here);
+                   "source, which asks for itself when it can; 'migrate --recover %s' there settles it by hand. A "
+                   "libvirtd as source needs you to look: 'destroy %s' there if the guest runs on the destination, "
+                   "else 'resume %s'", migration->destination->uri, there, here, here, here);
     }
     return owner;
 }

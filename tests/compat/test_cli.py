@@ -111,12 +111,12 @@ def test_every_command_explains_itself():
         assert re.search(rf"NAME\n    {command} - ", explained), command
     assert godwit("list", "--help").out == godwit("help", "list").out
     groups = re.findall(r"\(help keyword '(\w+)'\)", text)
-    assert groups == ["domain", "monitor", "events", "host", "virsh"]
+    assert groups == ["domain", "monitor", "events", "host", "pool", "volume", "virsh"]
     assert "    list " in godwit("help", "monitor").out
 
 
 # Options that virsh has not; every command takes --output besides.
-OWN = {"help": {"man"}, "migrate": {"check", "status", "recover", "owner"}}
+OWN = {"help": {"man"}, "migrate": {"check", "status", "recover", "owner", "comp-zlib-level", "comp-zstd-level"}}
 
 
 def test_virsh_knows_the_same_options():
