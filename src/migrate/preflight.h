@@ -56,6 +56,9 @@ int preflight_gate_destination(struct driver *driver, const struct domain_def *d
 int preflight_gate_peer(struct client *client, struct domain *domain, const struct migrate_options *options,
                         struct error *err);
 
+/* The "options" of a question. */
+json_t *facts_of_options(const struct migrate_options *options);
+
 /* -- facts_host.c: shared by question and answer ------------------------------------------------------------------- */
 
 /* {"hostname", "uuid", "cpu", "last_cpu", ...}; caps may be NULL. Does not wait. */

@@ -375,7 +375,8 @@ json_t *preflight_answer(struct driver *driver, const json_t *question, unsigned
 int preflight_gate_destination(struct driver *driver, const struct domain_def *def,
                                const struct migrate_options *options, struct error *err)
 {
-    scoped_json json_t *question = json_pack("{s:o}", "guest", facts_of_guest(def, def, options));
+    scoped_json json_t *question =
+        json_pack("{s:o, s:o}", "options", facts_of_options(options), "guest", facts_of_guest(def, def, options));
     scoped_json json_t *answer = json_object();
     answer_emulator(answer, driver, question);
     json_object_set_new(answer, "memory", facts_of_memory(question));

@@ -253,7 +253,7 @@ static void watch_marks(const json_t *question)
 
 /* -- all of it ----------------------------------------------------------------------------------------------------- */
 
-static json_t *wishes(const struct migrate_options *options)
+json_t *facts_of_options(const struct migrate_options *options)
 {
     json_t *facts = json_pack("{s:b, s:b, s:b, s:b}", "offline", (options->flags & MIGRATE_OFFLINE) != 0, "unsafe",
                               (options->flags & MIGRATE_UNSAFE) != 0, "copy_increment",
@@ -311,8 +311,8 @@ json_t *preflight_question(struct domain *domain, const struct migrate_options *
     scoped_domain_def struct domain_def *there = here ? def_there(domain, here, options, err) : NULL;
     if (!there)
         return NULL;
-    scoped_json json_t *question = json_pack("{s:i, s:o, s:o}", "version", 1, "options", wishes(options), "guest",
-                                             facts_of_guest(here, there, options));
+    scoped_json json_t *question = json_pack("{s:i, s:o, s:o}", "version", 1, "options", facts_of_options(options),
+                                             "guest", facts_of_guest(here, there, options));
     json_t *guest = json_object_get(question, "guest");
     if (put_live(guest, domain, here, flags, err) < 0)
         return NULL;
@@ -332,7 +332,7 @@ int preflight_gate_source(struct domain *domain, const struct migrate_options *o
     if (!there)
         return -1;
     scoped_json json_t *question =
-        json_pack("{s:o, s:o}", "options", wishes(options), "guest", facts_of_guest(here, there, options));
+        json_pack("{s:o, s:o}", "options", facts_of_options(options), "guest", facts_of_guest(here, there, options));
     if (put_live(json_object_get(question, "guest"), domain, here, 0, err) < 0)
         return -1;
     scoped_json json_t *findings = check_run(question, NULL);

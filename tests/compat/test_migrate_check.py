@@ -237,6 +237,16 @@ def test_a_guest_that_does_not_run(mover):
     assert results(document)["state"] == "fail"
 
 
+def test_a_definition_moves_without_its_disks(mover):
+    """Only a running guest needs what a guest needs to start: offline, it is a warning, and the move agrees."""
+    godwit("destroy", "mover", uri=mover[0].uri)
+    for path in mover[0].disks:
+        os.unlink(path)
+    assert results(check(mover, "--offline", "--persistent"))["disk-present"] == "warn"
+    godwit("migrate", "mover", mover[1].tcp_uri, "--offline", "--persistent", uri=mover[0].uri)
+    assert virsh(mover[1], "domstate", "mover").text == "shut off"
+
+
 def test_several_destinations(mover):
     nowhere = "qemu+tcp://127.0.0.1:1/system"
     places = [nowhere, mover[0].tcp_uri, mover[1].tcp_uri]
