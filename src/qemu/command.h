@@ -55,6 +55,9 @@ int qemu_command_build(struct qemu_command *command, struct domain_def *def,
  * incoming guest keeps the balloon it comes with. */
 int qemu_setup(struct qmp *qmp, const struct domain_def *def, bool incoming, deadline until, struct error *err);
 
+/* The size of huge page that the memory of a NUMA cell gets (cell NULL: of a guest without cells); 0 = none. */
+uint64_t qemu_hugepage_kib(const struct memory_backing *backing, const struct optional_u32 *cell);
+
 /* -- one device at a time, for hot-plug ---------------------------------------------------------------------------- */
 /* The arguments of block_set_io_throttle (a new reference). */
 json_t *qemu_throttle_arguments(const struct disk *disk, const struct iotune *tune);

@@ -47,8 +47,7 @@ static void put_policy(const struct build *build, json_t *backend, const struct 
     put_string(backend, "policy", mode < COUNT(policies) && policies[mode] ? policies[mode] : "bind");
 }
 
-/* The size of huge page for a cell; 0 = none. */
-static uint64_t hugepage_kib(const struct memory_backing *backing, const struct optional_u32 *cell)
+uint64_t qemu_hugepage_kib(const struct memory_backing *backing, const struct optional_u32 *cell)
 {
     if (!backing || !backing->hugepages)
         return 0;
@@ -69,7 +68,7 @@ static json_t *backend_new(const struct build *build, const char *id, uint64_t k
                            enum memory_access access)
 {
     const struct memory_backing *backing = build->def->memory_backing;
-    uint64_t page = hugepage_kib(backing, cell);
+    uint64_t page = qemu_hugepage_kib(backing, cell);
     /* huge pages and files are had by memfd, which needs no mount and leaves nothing behind; the guest sees no
      * difference */
     bool memfd = page || (backing && backing->source && backing->source != MEMORY_SOURCE_ANONYMOUS);

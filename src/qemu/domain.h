@@ -161,8 +161,11 @@ void domain_notify_lifecycle(struct domain *domain, int event, int detail);
  * until its monitor answers: the domain is then active and paused, and its CPUs have not run. incoming as in
  * qemu/command.h; id -1 takes the next one. On failure nothing is left. The caller holds a job. Waits. */
 int domain_launch(struct domain *domain, struct domain_def *live, const char *incoming, int id, struct error *err);
-/* Whether the host files of a guest that is to start are there: names the disk and the file. Waits. */
-int domain_check_files(struct driver *driver, const struct domain_def *def, struct error *err);
+/* Whether the host files of a guest that is to start are there: names the disk and the file. A medium that is missing
+ * and may be (startupPolicy) is taken out of live, and clients are told. Waits. */
+int domain_check_files(struct domain *domain, struct domain_def *live, bool incoming, struct error *err);
+/* Whether the huge pages that it wants are there. */
+int domain_check_pages(const struct domain_def *def, struct error *err);
 /* Gives mode='host-model' the name and the features that every host of this guest's life will build it from. Waits. */
 int domain_name_processor(struct driver *driver, struct domain_def *def, struct error *err);
 /* Makes of the <cpu> of a guest at rest what this host would give it now. Waits. */

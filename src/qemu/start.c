@@ -197,7 +197,8 @@ static int launch(struct domain *domain, struct domain_def *live, const char *in
     if (!options.caps || find_volumes(driver, live, err) < 0)
         return -1;
     name_machine(live, options.caps);
-    if (domain_check_files(driver, live, err) < 0 || domain_name_processor(driver, live, err) < 0 ||
+    if (status_check(driver, live, err) < 0 || domain_check_files(domain, live, incoming, err) < 0 ||
+        domain_check_pages(live, err) < 0 || domain_name_processor(driver, live, err) < 0 ||
         directory_make(options.channel_dir, 0700, err) < 0 ||
         qemu_command_prepare(live, &options, err) < 0 || qemu_nvram_create(live, false, err) < 0 ||
         qemu_command_build(&command, live, &options, err) < 0)

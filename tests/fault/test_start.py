@@ -2,6 +2,7 @@
 """A start that cannot be says which file, address or network is missing, in words of the definition."""
 import ctypes
 import os
+import re
 import subprocess
 import time
 
@@ -30,6 +31,46 @@ def test_missing_files_are_named(connection):
         connection.createXML(xml.replace("</os>", "<kernel>/nope/vmlinuz</kernel></os>"))
     with pytest.raises(libvirt.libvirtError, match="disk 'vda' is to be '/tmp'.*Is a directory"):
         connection.createXML(bare_xml("directory", disk="/tmp"))
+
+
+@pytest.mark.parametrize("devices, extra, words", [
+    ("<disk type='block'><source dev='/dev/nope'/><target dev='vda'/></disk>", "", "disk 'vda' is to be '/dev/nope'"),
+    ("<disk type='block'><source dev='/etc/hostname'/><target dev='vda'/></disk>", "", "is no device; use <disk type='file'>"),
+    ("<disk type='file'><source file='/dev/null'/><target dev='vda'/></disk>", "", "is a device; use <disk type='block'>"),
+    ("<disk type='file'><driver type='qcow2'/><source file='/etc/hostname'/><backingStore type='file'><format type='raw'/>"
+     "<source file='/nope/base'/></backingStore><target dev='vda'/></disk>", "", "a backing image of disk 'vda' is to be '/nope/base'"),
+    ("<filesystem><source dir='/nope'/><target dir='share'/></filesystem>", "", "filesystem 'share' is to be '/nope'"),
+    ("", "<os><type arch='x86_64' machine='pc'>hvm</type><loader type='rom'>/nope/bios</loader></os>", "<loader> is to be '/nope/bios'"),
+    ("", "<memoryBacking><hugepages><page size='3' unit='MiB'/></hugepages></memoryBacking>", "huge pages of 3072 KiB"),
+])
+def test_what_else_a_start_lacks_is_named(connection, devices, extra, words):
+    xml = domain_xml("picky", boot=False, serial=None, memory_kib=65528, devices=devices, extra=extra)
+    with pytest.raises(libvirt.libvirtError) as caught:
+        connection.createXML(re.sub("<os>.*?</os>", "", xml, count=1) if "<os>" in extra else xml)
+    assert words in str(caught.value), caught.value
+
+
+@pytest.mark.skipif(not os.path.exists("/sys/kernel/mm/hugepages/hugepages-2048kB"), reason="no huge pages in this kernel")
+def test_huge_pages_that_are_not_free_are_counted(connection):
+    backing = "<memoryBacking><hugepages><page size='2' unit='MiB'/></hugepages></memoryBacking>"
+    with pytest.raises(libvirt.libvirtError, match="memory of 65528 KiB cannot be had in huge pages of 2048 KiB"):
+        connection.createXML(domain_xml("odd", boot=False, serial=None, memory_kib=65528, extra=backing))
+    with pytest.raises(libvirt.libvirtError, match="needs 16777216 huge pages of 2048 KiB, and this host has [0-9]+ free"):
+        connection.createXML(domain_xml("large", boot=False, serial=None, memory_kib=32 << 30, extra=backing))
+
+
+@pytest.mark.parametrize("policy, starts", [("mandatory", False), ("requisite", False), ("optional", True)])
+def test_medium_that_may_be_missing(connection, policy, starts):
+    cdrom = (f"<disk type='file' device='cdrom'><source file='/nope/x.iso' startupPolicy='{policy}'/>"
+             "<target dev='hdc' bus='ide'/></disk>")
+    domain = connection.defineXML(domain_xml("media", boot=False, serial=None, memory_kib=65528, devices=cdrom))
+    if not starts:
+        with pytest.raises(libvirt.libvirtError, match="disk 'hdc' is to be '/nope/x.iso'"):
+            domain.create()
+        return
+    domain.create()
+    assert "/nope/x.iso" not in domain.XMLDesc() and "<target dev='hdc'" in domain.XMLDesc()
+    assert "/nope/x.iso" in domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
 
 
 @pytest.mark.parametrize("kind", ["vnc", "spice"])
