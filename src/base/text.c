@@ -84,6 +84,29 @@ void text_append_quoted(struct text *text, const char *word)
     text_append_char(text, '\'');
 }
 
+const char *xml_entity(char c)
+{
+    switch (c) {
+    case '<': return "&lt;";
+    case '>': return "&gt;";
+    case '&': return "&amp;";
+    case '\'': return "&apos;";
+    case '"': return "&quot;";
+    default: return NULL;
+    }
+}
+
+void text_append_xml(struct text *text, const char *word)
+{
+    for (; *word; word++) {
+        const char *entity = xml_entity(*word);
+        if (entity)
+            text_append(text, entity);
+        else
+            text_append_char(text, *word);
+    }
+}
+
 void text_clear(struct text *text)
 {
     text->length = 0;

@@ -30,6 +30,10 @@ void text_vprintf(struct text *text, const char *format, va_list args);
 void text_clear(struct text *text);
 /* One word for a POSIX shell: in single quotes, where it has to be. */
 void text_append_quoted(struct text *text, const char *word);
+/* How XML writes a character that may not stand for itself: "&lt;" and so on for <, >, &, ' and "; NULL for others. */
+const char *xml_entity(char c);
+/* The word with those replaced; what XML cannot hold at all, most control characters, is left to the caller. */
+void text_append_xml(struct text *text, const char *word);
 /* Makes room for `extra` more bytes and returns where they go; the caller then adds to length. */
 char *text_reserve(struct text *text, size_t extra);
 /* The content, never NULL; the text still owns it. */

@@ -53,7 +53,7 @@ static int run_echo(struct invocation *in, struct error *err)
     for (size_t i = 0; i < in->rest_count; i++) {
         scoped_text struct text word = {0};
         if (option_given(in, "xml"))
-            xml_append(&word, in->rest[i]);
+            text_append_xml(&word, in->rest[i]);
         else
             text_append(&word, in->rest[i]);
         if (i && !option_given(in, "split"))

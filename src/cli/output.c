@@ -93,23 +93,6 @@ static json_t *text_json(const char *text)
     return json ? json : json_null();
 }
 
-void xml_append(struct text *out, const char *word)
-{
-    static const struct {
-        char c;
-        const char *entity;
-    } entities[] = {{'<', "&lt;"}, {'>', "&gt;"}, {'&', "&amp;"}, {'\'', "&apos;"}, {'"', "&quot;"}};
-    for (; *word; word++) {
-        size_t i = 0;
-        while (i < COUNT(entities) && entities[i].c != *word)
-            i++;
-        if (i < COUNT(entities))
-            text_append(out, entities[i].entity);
-        else
-            text_append_char(out, *word);
-    }
-}
-
 static void print_member(const char *key, json_t *json)
 {
     json_t *object = json_object();

@@ -36,9 +36,6 @@ void output_number(const struct invocation *in, const char *key, uint64_t value)
 /* A document with its own line ends: as it is, or in a JSON object. */
 void output_document(const struct invocation *in, const char *key, const char *text);
 
-/* Appends the word with <, >, &, ' and " as XML writes them. */
-void xml_append(struct text *out, const char *word);
-
 /* How a cell's text becomes JSON: "-" and "" of a number are null. */
 enum cell_kind { CELL_TEXT, CELL_NUMBER, CELL_YES_NO };
 

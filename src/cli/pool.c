@@ -59,7 +59,7 @@ void xml_line(struct text *xml, unsigned indent, const char *tag, const char *at
     scoped_text struct text escaped = {0};
     if (!value)
         return;
-    xml_append(&escaped, value);
+    text_append_xml(&escaped, value);
     if (attribute)
         text_printf(xml, "%*s<%s %s='%s'/>\n", (int)indent, "", tag, attribute, text_string(&escaped));
     else

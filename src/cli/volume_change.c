@@ -108,7 +108,7 @@ static const char *renamed_xml(struct invocation *in, const struct wire_storage_
     const char *xml = NULL;
     if (found && found->nodesetval && found->nodesetval->nodeNr == 1) {
         scoped_text struct text escaped = {0};
-        xml_append(&escaped, name);
+        text_append_xml(&escaped, name);
         xmlNodeSetContent(found->nodesetval->nodeTab[0], BAD_CAST text_string(&escaped));
         xmlBuffer *buffer = xmlBufferCreate();
         xmlNodeDump(buffer, document->xml, xmlDocGetRootElement(document->xml), 0, 1);

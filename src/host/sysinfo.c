@@ -92,20 +92,6 @@ static const struct block {
     {"oemStrings", 11, false, NULL},
 };
 
-static void append_escaped(struct text *xml, const char *value)
-{
-    for (; *value; value++) {
-        switch (*value) {
-        case '&': text_append(xml, "&amp;"); break;
-        case '<': text_append(xml, "&lt;"); break;
-        case '>': text_append(xml, "&gt;"); break;
-        case '\'': text_append(xml, "&apos;"); break;
-        case '"': text_append(xml, "&quot;"); break;
-        default: text_append_char(xml, *value >= ' ' && *value <= '~' ? *value : '.');
-        }
-    }
-}
-
 static void append_entry(struct text *xml, const char *name, const char *value)
 {
     while (*value == ' ')
@@ -116,11 +102,13 @@ static void append_entry(struct text *xml, const char *name, const char *value)
     if (!length)
         return;
     scoped_free char *trimmed = strndup(value, length);
+    for (char *c = trimmed; *c; c++) /* firmware puts anything there */
+        *c = *c >= ' ' && *c <= '~' ? *c : '.';
     if (name)
         text_printf(xml, "    <entry name='%s'>", name);
     else
         text_append(xml, "    <entry>");
-    append_escaped(xml, trimmed);
+    text_append_xml(xml, trimmed);
     text_append(xml, "</entry>\n");
 }
 

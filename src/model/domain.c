@@ -146,15 +146,11 @@ static int peek_text(const char **cursor, const char *end, const char *tag, char
     if ((size_t)(end - at) < open_length || memcmp(at, open, open_length) != 0)
         return -1;
     for (at += open_length; at < end && *at != '<'; at++) {
-        static const struct {
-            const char *entity;
-            char c;
-        } entities[] = {{"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&apos;", '\''}, {"&quot;", '"'}};
         char c = *at;
-        for (size_t i = 0; *at == '&' && i < COUNT(entities); i++) {
-            size_t skip = strlen(entities[i].entity);
-            if ((size_t)(end - at) >= skip && memcmp(at, entities[i].entity, skip) == 0) {
-                c = entities[i].c;
+        for (const char *special = "&<>'\""; *at == '&' && *special; special++) {
+            size_t skip = strlen(xml_entity(*special));
+            if ((size_t)(end - at) >= skip && memcmp(at, xml_entity(*special), skip) == 0) {
+                c = *special;
                 at += skip - 1;
                 break;
             }

@@ -38,19 +38,13 @@ void xml_escape(struct text *out, const char *value)
     const char *start = value;
     for (;; value++) {
         unsigned char c = (unsigned char)*value;
-        bool special = c == '&' || c == '<' || c == '>' || c == '\'' || c == '"';
-        if (c == '\n' || c == '\t' || (c >= ' ' && !special))
+        const char *entity = c == '\r' ? "&#13;" : xml_entity((char)c);
+        if (c == '\n' || c == '\t' || (c >= ' ' && !entity))
             continue;
         text_append_bytes(out, start, (size_t)(value - start));
         if (c == '\0')
             return;
-        text_append(out, c == '&'    ? "&amp;"
-                         : c == '<'  ? "&lt;"
-                         : c == '>'  ? "&gt;"
-                         : c == '"'  ? "&quot;"
-                         : c == '\'' ? "&apos;"
-                         : c == '\r' ? "&#13;"
-                                     : "");
+        text_append(out, entity ? entity : "");
         start = value + 1;
     }
 }

@@ -42,6 +42,13 @@ static void words_are_quoted_for_a_shell(void **state)
     }
 }
 
+static void words_are_written_as_xml(void **state)
+{
+    scoped_text struct text line = {0};
+    text_append_xml(&line, "<a b=\"c\" d='e'> & \u00e9\n");
+    assert_string_equal(text_string(&line), "&lt;a b=&quot;c&quot; d=&apos;e&apos;&gt; &amp; \u00e9\n");
+}
+
 static void numbers_are_read_strictly(void **state)
 {
     uint64_t u = 7;
@@ -416,7 +423,7 @@ static void a_log_that_nobody_reads_stops_nobody(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words_are_quoted_for_a_shell),
+        cmocka_unit_test(words_are_quoted_for_a_shell), cmocka_unit_test(words_are_written_as_xml),
         cmocka_unit_test(numbers_are_read_strictly), cmocka_unit_test(uuids_go_round),
         cmocka_unit_test(sets_are_written_in_their_shortest_form),
         cmocka_unit_test(utf8_is_checked),           cmocka_unit_test(a_fiber_runs_until_it_waits),
