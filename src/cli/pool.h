@@ -19,9 +19,8 @@ int volume_find(struct invocation *in, const char *word, const char *pool_option
 /* Waits. NULL on failure. */
 const char *volume_path(struct invocation *in, const struct wire_storage_vol *volume, struct error *err);
 
-/* Words for the protocol's numbers. */
+/* A word for the protocol's number. */
 const char *pool_state_word(int state);
-const char *volume_type_word(int type);
 
 /* A size as people read it ("10.00 GiB"), or when the option --bytes was given in bytes, with `unit` behind it. */
 void record_size(struct record *record, const struct invocation *in, const char *key, const char *label, uint64_t bytes,

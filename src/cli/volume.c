@@ -52,7 +52,7 @@ const char *volume_path(struct invocation *in, const struct wire_storage_vol *vo
     return ret.name;
 }
 
-const char *volume_type_word(int type)
+static const char *type_word(int type)
 {
     static const char *const words[] = {"file", "block", "dir", "network", "netdir", "ploop"};
     return type >= 0 && (size_t)type < COUNT(words) ? words[type] : "unknown";
@@ -91,7 +91,7 @@ static int run_vol_list(struct invocation *in, struct error *err)
             *err = local;
             return command_failed(err, "cannot read what volume '%s' is", ret.vols[i].name);
         }
-        table_row(table, ret.vols[i].name, path, volume_type_word(info.type), size_text(in->arena, info.capacity),
+        table_row(table, ret.vols[i].name, path, type_word(info.type), size_text(in->arena, info.capacity),
                   size_text(in->arena, info.allocation),
                   arena_printf(in->arena, "%llu", (unsigned long long)info.capacity),
                   arena_printf(in->arena, "%llu", (unsigned long long)info.allocation));
@@ -111,7 +111,7 @@ static int run_vol_info(struct invocation *in, struct error *err)
         return command_failed(err, "cannot read what volume '%s' is", args.vol.name);
     struct record *record = record_new(in->arena);
     record_text(record, "name", "Name", args.vol.name);
-    record_text(record, "type", "Type", volume_type_word(ret.type));
+    record_text(record, "type", "Type", type_word(ret.type));
     record_size(record, in, "capacity", "Capacity", ret.capacity, " bytes");
     record_size(record, in, physical ? "physical" : "allocation", physical ? "Physical" : "Allocation", ret.allocation,
                 " bytes");

@@ -16,16 +16,6 @@ struct host *host_new(const char *root)
     return host;
 }
 
-void host_free(struct host *host)
-{
-    if (!host)
-        return;
-    if (host->arena)
-        arena_free(host->arena);
-    free(host->root);
-    free(host);
-}
-
 const char *host_root(const struct host *host)
 {
     return host->root;

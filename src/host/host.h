@@ -7,9 +7,8 @@
 /* The facts about this machine that are worth keeping between calls. */
 struct host;
 
-/* root as in sysfs.h (copied). Reads nothing yet. */
+/* root as in sysfs.h (copied). Reads nothing yet. The daemon's one lives as long as it. */
 struct host *host_new(const char *root);
-void host_free(struct host *host);
 const char *host_root(const struct host *host);
 
 /* Read at the first call, and again when CPUs have come or gone. Valid until the next call. Does not wait. */

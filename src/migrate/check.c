@@ -6,16 +6,6 @@
 static const char *const result_names[] = {"pass", "unknown", "note", "warn", "fail"};
 static const char *const category_names[] = {"error", "warning", "information"};
 
-const char *check_result_name(enum check_result result)
-{
-    return result_names[result];
-}
-
-const char *check_category_name(enum check_category category)
-{
-    return category_names[category];
-}
-
 /* -- running ------------------------------------------------------------------------------------------------------- */
 
 static void report(struct check *check, enum check_result result, const char *subject, const char *source,

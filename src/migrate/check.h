@@ -43,8 +43,6 @@ enum check_result check_worst(const json_t *findings, bool unsafe);
 /* 0 when the migration may go on; else -1 with one message of all that forbids it, and the code of the first that
  * --unsafe would not let pass. */
 int check_refuse(const json_t *findings, bool unsafe, const char *name, struct error *err);
-const char *check_result_name(enum check_result result);
-const char *check_category_name(enum check_category category);
 /* The rules as the rows of a Markdown table, for the documentation. */
 void check_document(struct text *out);
 

@@ -381,7 +381,8 @@ static void put_pinning(json_t *guest, const struct domain_def *def)
         add_words(list, "%s", tune->emulatorpin);
 }
 
-char *facts_cpu_xml(const struct domain_def *def)
+/* The guest's <cpu> element as text, to free(); NULL when it has none. */
+static char *cpu_xml(const struct domain_def *def)
 {
     scoped_free char *whole = def->cpu ? domain_format(def, DOMAIN_XML_INACTIVE | DOMAIN_XML_MIGRATABLE) : NULL;
     const char *start = whole ? strstr(whole, "\n  <cpu ") : NULL, *end = start ? strstr(start, "\n  </cpu>") : NULL;
@@ -396,7 +397,7 @@ char *facts_cpu_xml(const struct domain_def *def)
 static void put_cpu(json_t *guest, const struct domain_def *def)
 {
     json_t *facts = json_object();
-    scoped_free char *xml = facts_cpu_xml(def);
+    scoped_free char *xml = cpu_xml(def);
     if (def->cpu) {
         facts_put(facts, "mode", cpu_mode_name(def->cpu->mode));
         facts_put(facts, "model", def->cpu->model);

@@ -34,8 +34,6 @@ bool fact_list_has(const json_t *list, const char *text);
  * `there` are what the destination is asked for. Does not wait. */
 json_t *facts_of_guest(const struct domain_def *here, const struct domain_def *there,
                        const struct migrate_options *options);
-/* The guest's <cpu> element as text, to free(); NULL when it has none. */
-char *facts_cpu_xml(const struct domain_def *def);
 
 /* Adds to an object unless the value is NULL or (facts_put_number) 0. */
 void facts_put(json_t *object, const char *key, const char *value);

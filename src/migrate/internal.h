@@ -89,8 +89,6 @@ uint64_t clock_ms(void);
 
 /* -- negotiate.c --------------------------------------------------------------------------------------------------- */
 
-/* The capabilities of this host's QEMU that cookies tell of. */
-void migration_tell_capabilities(const struct qemu_caps *caps, struct migrate_cookie *cookie, struct arena *arena);
 /* Tells QEMU what both ends can do and what is asked for. remote as the other end's cookie has it. Notes in
  * migration->extra_caps what has to be turned off when it fails. Waits. */
 int migration_configure(struct migration *migration, bool source, const struct migrate_cookie *remote,

@@ -62,7 +62,8 @@ const struct qemu_caps *migration_caps(const struct domain *domain, struct error
     return qemu_caps_get(domain->driver->caps, live->emulator, deadline_ms(PROBE_MS), err);
 }
 
-void migration_tell_capabilities(const struct qemu_caps *caps, struct migrate_cookie *cookie, struct arena *arena)
+/* The capabilities of this host's QEMU that cookies tell of. */
+static void tell_capabilities(const struct qemu_caps *caps, struct migrate_cookie *cookie, struct arena *arena)
 {
     cookie->has_capabilities = true;
     cookie->capabilities = arena_new_array(arena, caps->migration_capabilities.count + 1, const char *);
@@ -82,7 +83,7 @@ struct migrate_cookie migration_cookie(const struct migration *migration, const 
     memcpy(cookie.uuid, domain->object.uuid, UUID_SIZE);
     memcpy(cookie.host_uuid, domain->driver->options.host_uuid, UUID_SIZE);
     if (caps)
-        migration_tell_capabilities(caps, &cookie, arena);
+        tell_capabilities(caps, &cookie, arena);
     return cookie;
 }
 

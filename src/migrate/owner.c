@@ -83,7 +83,8 @@ static int give_up_guest(struct domain *domain, const struct journal_entry *entr
     return entry->undefine && domain->object.persistent ? object_undefine(&domain->object, err) : 0;
 }
 
-int owner_settle(struct domain *domain, const struct journal_entry *entry, int owner, struct error *err)
+/* Source: does what the owner means for the guest here, and ends the entry. Hold the domain's job. Waits. */
+static int settle(struct domain *domain, const struct journal_entry *entry, int owner, struct error *err)
 {
     bool here = owner == WIRE_MIGRATION_OWNER_SOURCE;
     if (!here && give_up_guest(domain, entry, err) < 0)
@@ -116,7 +117,7 @@ static int conclude(struct pursuit *pursuit, int owner, struct error *err)
     if (domain->outgoing != OUTGOING_UNSETTLED ||
         !journal_read(domain->driver, pursuit->entry.id, &now, arena, err))
         return 0; /* somebody has settled it while we asked */
-    int rc = owner_settle(domain, &now, owner, err);
+    int rc = settle(domain, &now, owner, err);
     object_forget_if_unused(&domain->object);
     return rc;
 }
@@ -189,7 +190,7 @@ int migration_settle(struct driver *driver, const unsigned char id[UUID_SIZE], i
     scoped_job struct job job = {0};
     if (job_begin(&job, &domain->object, JOB_DESTROY, "settle the migration", err) < 0)
         return -1;
-    int rc = owner_settle(domain, &entry, owner, err);
+    int rc = settle(domain, &entry, owner, err);
     object_forget_if_unused(&domain->object);
     return rc;
 }

@@ -13,6 +13,3 @@ int owner_ask(const char *uri, const struct journal_entry *entry, deadline until
 /* Source: from here the domain is OUTGOING_UNSETTLED, and when the destination's daemon can be reached it is asked
  * until it answers; what it says is then done. why is for the log. */
 void owner_pursue(struct domain *domain, const struct journal_entry *entry, const char *why);
-
-/* Source: does what the owner means for the guest here, and ends the entry. Hold the domain's job. Waits. */
-int owner_settle(struct domain *domain, const struct journal_entry *entry, int owner, struct error *err);

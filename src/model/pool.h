@@ -94,7 +94,6 @@ struct pool_def *pool_parse(const char *xml, unsigned flags, struct error *err);
 char *pool_format(const struct pool_def *def);
 /* A <source> document alone, for find-storage-pool-sources. Lives in the arena. */
 struct pool_source *pool_source_parse(struct arena *arena, const char *xml, struct error *err);
-void pool_source_format(struct text *out, const struct pool_source *source, unsigned level);
 
 /* A private copy with one reference, which its holder may change until it publishes it. */
 struct pool_def *pool_edit(const struct pool_def *def);
