@@ -72,52 +72,55 @@ static void add_options(struct argv *argv, const struct creation *creation)
     }
 }
 
-int qemu_img_create(const struct creation *creation, const char *path, struct error *err)
+/* A layer below, for qemu-img's word for it. */
+static void add_backing(struct argv *argv, const struct creation *creation, const char *option)
 {
     const struct volume_def *def = creation->def;
-    scoped_arena struct arena *arena = arena_new();
+    if (!def->backing)
+        return;
+    argv_add(argv, option);
+    argv_add(argv, def->backing->path);
+    argv_add(argv, "-F");
+    argv_add(argv, def->backing->format);
+}
+
+/* "qemu-img VERB" on an image of that format. */
+static struct argv *command(struct arena *arena, const char *verb, const char *format)
+{
     struct argv *argv = argv_new(arena);
-    if (check_options(creation, err) < 0)
-        return -1;
     argv_add(argv, PROGRAM);
-    argv_add(argv, "create");
+    argv_add(argv, verb);
     argv_add(argv, "-q");
     argv_add(argv, "-f");
-    argv_add(argv, creation->format);
+    argv_add(argv, format);
+    return argv;
+}
+
+int qemu_img_create(const struct creation *creation, const char *path, struct error *err)
+{
+    if (check_options(creation, err) < 0)
+        return -1;
+    scoped_arena struct arena *arena = arena_new();
+    struct argv *argv = command(arena, "create", creation->format);
     add_options(argv, creation);
-    if (def->backing) {
-        argv_add(argv, "-b");
-        argv_add(argv, def->backing->path);
-        argv_add(argv, "-F");
-        argv_add(argv, def->backing->format);
-    }
+    add_backing(argv, creation, "-b");
     argv_add(argv, path);
-    if (def->capacity_set)
+    if (creation->def->capacity_set)
         argv_addf(argv, "%" PRIu64, creation->capacity);
     return run(argv, err);
 }
 
 int qemu_img_convert(const struct creation *creation, const char *path, struct error *err)
 {
-    const struct volume_def *def = creation->def;
-    scoped_arena struct arena *arena = arena_new();
-    struct argv *argv = argv_new(arena);
+    const char *from = creation->source->facts.format;
     if (check_options(creation, err) < 0)
         return -1;
-    argv_add(argv, PROGRAM);
-    argv_add(argv, "convert");
-    argv_add(argv, "-q");
-    argv_add(argv, "-f");
-    argv_add(argv, strcmp(creation->source->facts.format, "iso") == 0 ? "raw" : creation->source->facts.format);
+    scoped_arena struct arena *arena = arena_new();
+    struct argv *argv = command(arena, "convert", strcmp(from, "iso") == 0 ? "raw" : from);
     argv_add(argv, "-O");
     argv_add(argv, creation->format);
     add_options(argv, creation);
-    if (def->backing) {
-        argv_add(argv, "-B");
-        argv_add(argv, def->backing->path);
-        argv_add(argv, "-F");
-        argv_add(argv, def->backing->format);
-    }
+    add_backing(argv, creation, "-B");
     argv_add(argv, creation->source->path);
     argv_add(argv, path);
     return run(argv, err);
@@ -126,12 +129,7 @@ int qemu_img_convert(const struct creation *creation, const char *path, struct e
 int qemu_img_resize(const char *path, const char *format, uint64_t capacity, bool shrink, struct error *err)
 {
     scoped_arena struct arena *arena = arena_new();
-    struct argv *argv = argv_new(arena);
-    argv_add(argv, PROGRAM);
-    argv_add(argv, "resize");
-    argv_add(argv, "-q");
-    argv_add(argv, "-f");
-    argv_add(argv, format);
+    struct argv *argv = command(arena, "resize", format);
     if (shrink)
         argv_add(argv, "--shrink");
     argv_add(argv, path);
