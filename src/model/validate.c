@@ -282,7 +282,8 @@ static int os_validate(const struct domain_def *def, struct error *err)
 
 int domain_validate(const struct domain_def *def, struct error *err)
 {
-    if (os_validate(def, err) < 0 || features_validate(def, err) < 0 || cpu_validate(def, err) < 0 || disks_validate(def, err) < 0 ||
+    if (os_validate(def, err) < 0 || features_validate(def, err) < 0 || cpu_validate(def, err) < 0 ||
+        disks_validate(def, err) < 0 ||
         controllers_validate(def, err) < 0 || interfaces_validate(def, err) < 0 ||
         graphics_validate(def, err) < 0 || serials_validate(def, err) < 0 || boot_validate(def, err) < 0)
         return -1;
@@ -421,8 +422,8 @@ static int drives_validate(const struct domain_def *def, struct error *err)
             if (disk->bus == limits[limit].bus && address_is(&disk->info, ADDRESS_TYPE_DRIVE) &&
                 (controller >= limits[limit].controllers || bus >= limits[limit].buses || unit >= limits[limit].units))
                 return error_set(err, ERR_CONFIG_UNSUPPORTED,
-                                 "disk '%s' of domain '%s' has no place at controller %u, bus %u, unit %u: there is room "
-                                 "for %s", disk->target, def->name, controller, bus, unit,
+                                 "disk '%s' of domain '%s' has no place at controller %u, bus %u, unit %u: there is "
+                                 "room for %s", disk->target, def->name, controller, bus, unit,
                                  limits[limit].room);
     }
     return 0;

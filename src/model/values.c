@@ -172,7 +172,8 @@ static const char *number_parse(struct arena *arena, const struct field *field, 
     uint64_t default_unit = field->kind == FIELD_KIND_MEMORY ? 1024 : 1;
     uint64_t unit_size;
     if (sized && size_parse(1, unit, default_unit, &unit_size) < 0)
-        return arena_printf(arena, "'%.100s %.100s' is no size; units are b, KB, KiB, MB, MiB, GB, GiB, TB, TiB, PB, PiB, EB, EiB",
+        return arena_printf(arena, "'%.100s %.100s' is no size; units are b, KB, KiB, MB, MiB, GB, GiB, TB, "
+                            "TiB, PB, PiB, EB, EiB",
                             value, unit ? unit : "");
     if (sized && __builtin_mul_overflow(number, unit_size, &number))
         return arena_printf(arena, "%.100s %.100s is more than the limit of %" PRIu64 " bytes", value, unit ? unit : "",
