@@ -11,6 +11,7 @@
 #include "base/loop.h"
 #include "base/text.h"
 #include "qemu/qmp_message.h"
+#include "qemu/qmp_output.h"
 
 /* The longest replies are query-qmp-schema (0.2 MiB) and, with many disks, query-named-block-nodes. */
 #define REPLY_MAX     (16u << 20)
@@ -27,15 +28,6 @@ struct call {
     uint64_t sent_ns;
     struct qmp_batch *batch; /* NULL when nobody waits any more */
     struct qmp_request *request;
-    json_t **whole; /* for qmp_raw(): takes the entire reply */
-};
-
-/* Bytes to write; the descriptor goes with the first of them. */
-struct chunk {
-    struct list link;
-    char *data;
-    size_t length, done;
-    int fd; /* -1 = none */
 };
 
 struct qmp_batch {
@@ -53,7 +45,8 @@ struct qmp {
     struct qmp_callbacks callbacks;
     void *owner;
     char *name;
-    struct list calls, chunks, batches;
+    struct list calls, batches;
+    struct qmp_output output;
     size_t call_count;
     uint64_t last_id;
     struct text partial; /* a line whose end has not come yet */
@@ -82,15 +75,6 @@ static void call_free(struct qmp *qmp, struct call *call)
     free(call);
 }
 
-static void chunk_free(struct chunk *chunk)
-{
-    list_remove(&chunk->link);
-    if (chunk->fd >= 0)
-        close(chunk->fd);
-    free(chunk->data);
-    free(chunk);
-}
-
 /* The first item of a list of structs whose link is their first member; NULL when empty. */
 static void *first(const struct list *list)
 {
@@ -108,8 +92,7 @@ static void calls_abandon(struct qmp *qmp)
 {
     for (struct call *call; (call = first(&qmp->calls));)
         call_free(qmp, call);
-    for (struct chunk *chunk; (chunk = first(&qmp->chunks));)
-        chunk_free(chunk);
+    qmp_output_finish(&qmp->output);
     text_finish(&qmp->partial);
     for (struct qmp_batch *batch; (batch = first(&qmp->batches));) {
         list_remove(&batch->link);
@@ -154,18 +137,17 @@ static void call_answer(struct qmp *qmp, struct call *call, json_t *message)
     struct qmp_batch *batch = call->batch;
     struct qmp_request *request = call->request;
     json_t *failure = json_object_get(message, "error");
-    json_t **whole = call->whole;
     call_free(qmp, call);
     if (!batch)
         return;
     if (failure) {
         request->code = class_code(json_text(failure, "class"));
         request->failure = xstrdup(json_text(failure, "desc"));
-    } else {
-        request->reply = json_incref(json_object_get(message, "return"));
     }
-    if (whole)
-        *whole = json_incref(message);
+    if (request->raw)
+        request->reply = json_incref(message);
+    else if (!failure)
+        request->reply = json_incref(json_object_get(message, "return"));
     batch_settle(batch);
 }
 
@@ -274,43 +256,10 @@ static int read_some(struct qmp *qmp, const bool *freed, struct error *err)
     return 0;
 }
 
-static ssize_t chunk_send(int fd, struct chunk *chunk)
-{
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    struct iovec part = {chunk->data + chunk->done, chunk->length - chunk->done};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    if (chunk->fd >= 0) {
-        message.msg_control = &control;
-        message.msg_controllen = sizeof control.bytes;
-        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(header), &chunk->fd, sizeof(int));
-    }
-    return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-/* Sends as much as the socket takes. A broken connection is not this function's business: the reader learns it, after
- * it has read what QEMU said last. */
 static void write_some(struct qmp *qmp)
 {
-    for (struct chunk *chunk; (chunk = first(&qmp->chunks));) {
-        ssize_t sent = chunk_send(qmp->fd, chunk);
-        if (sent < 0 && errno == EINTR)
-            continue;
-        if (sent < 0 && errno == EAGAIN)
-            break;
-        if (sent >= 0 && chunk->fd >= 0)
-            close(steal_fd(&chunk->fd));
-        chunk->done += sent < 0 ? chunk->length - chunk->done : (size_t)sent;
-        if (chunk->done == chunk->length)
-            chunk_free(chunk);
-    }
-    watch_set(qmp->watch, list_empty(&qmp->chunks) ? UV_READABLE : UV_READABLE | UV_WRITABLE);
+    bool rest = qmp_output_flush(&qmp->output);
+    watch_set(qmp->watch, rest ? UV_READABLE | UV_WRITABLE : UV_READABLE);
 }
 
 static void socket_ready(void *owner, int events)
@@ -329,17 +278,6 @@ static void socket_ready(void *owner, int events)
     qmp->freed = NULL;
     if (status < 0)
         qmp_lose(qmp, &reason);
-}
-
-static void chunk_add(struct qmp *qmp, struct text *data, int fd)
-{
-    struct chunk *chunk = xcalloc(1, sizeof *chunk);
-    chunk->length = data->length;
-    chunk->data = text_steal(data);
-    chunk->fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    list_append(&qmp->chunks, &chunk->link);
-    if (list_empty(&qmp->chunks) || qmp->chunks.next == &chunk->link)
-        write_some(qmp);
 }
 
 static struct call *call_new(struct qmp *qmp, struct qmp_batch *batch, struct qmp_request *request)
@@ -375,7 +313,16 @@ static struct qmp_batch *batch_new(struct qmp *qmp, struct qmp_request *requests
     return batch;
 }
 
-static struct qmp_batch *submit(struct qmp *qmp, struct qmp_request *requests, size_t count, int fd)
+/* Appends the request, whose arguments it takes, with our id. */
+static void request_append(struct text *out, struct qmp_request *request, uint64_t id)
+{
+    if (request->raw)
+        qmp_message_append_raw(out, steal(request->arguments), id);
+    else
+        qmp_message_append(out, request->command, steal(request->arguments), id);
+}
+
+struct qmp_batch *qmp_submit_fd(struct qmp *qmp, struct qmp_request *requests, size_t count, int fd)
 {
     struct qmp_batch *batch = batch_new(qmp, requests, count);
     scoped_text struct text out = {0};
@@ -386,17 +333,16 @@ static struct qmp_batch *submit(struct qmp *qmp, struct qmp_request *requests, s
         if (batch->lost.code)
             json_decref(steal(requests[i].arguments));
         else
-            qmp_message_append(&out, requests[i].command, steal(requests[i].arguments),
-                               call_new(qmp, batch, &requests[i])->id);
+            request_append(&out, &requests[i], call_new(qmp, batch, &requests[i])->id);
     }
-    if (out.length > 0)
-        chunk_add(qmp, &out, fd);
+    if (out.length > 0 && qmp_output_add(&qmp->output, &out, fd))
+        write_some(qmp);
     return batch;
 }
 
 struct qmp_batch *qmp_submit(struct qmp *qmp, struct qmp_request *requests, size_t count)
 {
-    return submit(qmp, requests, count, -1);
+    return qmp_submit_fd(qmp, requests, count, -1);
 }
 
 /* The waiter goes: what comes for it later is dropped. */
@@ -437,107 +383,6 @@ int qmp_collect(struct qmp_batch *batch, deadline until, struct error *err)
     return collect(batch, until, &lost, err);
 }
 
-void qmp_requests_finish(struct qmp_request *requests, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        json_decref(steal(requests[i].arguments));
-        json_decref(steal(requests[i].reply));
-        free(steal(requests[i].failure));
-    }
-}
-
-int qmp_request_error(const struct qmp_request *request, struct error *err)
-{
-    return request->failure
-               ? error_set(err, request->code, "QEMU refused '%s': %s", request->command, request->failure)
-               : 0;
-}
-
-int qmp_batch(struct qmp *qmp, struct qmp_request *requests, size_t count, deadline until, struct error *err)
-{
-    if (qmp_collect(qmp_submit(qmp, requests, count), until, err) < 0)
-        return -1;
-    for (size_t i = 0; i < count; i++)
-        if (qmp_request_error(&requests[i], err) < 0)
-            return -1;
-    return 0;
-}
-
-json_t *qmp_command_fd(struct qmp *qmp, const char *command, json_t *arguments, int fd, deadline until,
-                       struct error *err)
-{
-    struct qmp_request request = {.command = command, .arguments = arguments};
-    json_t *reply = NULL;
-    if (qmp_collect(submit(qmp, &request, 1, fd), until, err) == 0 && qmp_request_error(&request, err) == 0)
-        reply = steal(request.reply);
-    qmp_requests_finish(&request, 1);
-    return reply;
-}
-
-json_t *qmp_command(struct qmp *qmp, const char *command, json_t *arguments, deadline until, struct error *err)
-{
-    return qmp_command_fd(qmp, command, arguments, -1, until, err);
-}
-
-int qmp_execute(struct qmp *qmp, const char *command, json_t *arguments, deadline until, struct error *err)
-{
-    json_t *reply = qmp_command(qmp, command, arguments, until, err);
-    json_decref(reply);
-    return reply ? 0 : -1;
-}
-
-char *qmp_human(struct qmp *qmp, const char *line, deadline until, struct error *err)
-{
-    json_t *reply = qmp_command(qmp, "human-monitor-command", json_pack("{s:s}", "command-line", line), until, err);
-    char *output = reply ? xstrdup(json_is_string(reply) ? json_string_value(reply) : "") : NULL;
-    json_decref(reply);
-    return output;
-}
-
-/* The client's command with our id, sent as it is, so that keys like "control" reach QEMU. */
-static json_t *raw_exchange(struct qmp *qmp, json_t *command, deadline until, struct error *err)
-{
-    struct qmp_request request = {.command = json_text(command, "execute")};
-    struct qmp_batch *batch = batch_new(qmp, &request, 1);
-    scoped_text struct text out = {0};
-    json_t *whole = NULL;
-    if (!batch->lost.code) {
-        struct call *call = call_new(qmp, batch, &request);
-        call->whole = &whole;
-        json_object_set_new(command, "id", json_integer((json_int_t)call->id));
-        scoped_free char *line = json_dumps(command, JSON_COMPACT);
-        text_printf(&out, "%s\n", line);
-        chunk_add(qmp, &out, -1);
-    }
-    qmp_collect(batch, until, err);
-    qmp_requests_finish(&request, 1);
-    return whole;
-}
-
-char *qmp_raw(struct qmp *qmp, const char *text, deadline until, struct error *err)
-{
-    struct error fault;
-    json_t *command = json_read(text, strlen(text), &fault), *whole = NULL;
-    char *reply = NULL;
-    if (!command)
-        return error_null(err, ERR_INVALID_ARG, "the monitor command is no JSON object: %s", fault.message);
-    if (!json_is_string(json_object_get(command, "execute"))) {
-        error_set(err, ERR_INVALID_ARG, "the monitor command has no \"execute\": {\"execute\":\"query-status\"}");
-    } else {
-        json_t *id = json_incref(json_object_get(command, "id"));
-        whole = raw_exchange(qmp, command, until, err);
-        if (whole && id)
-            json_object_set(whole, "id", id);
-        else if (whole)
-            json_object_del(whole, "id");
-        json_decref(id);
-        reply = whole ? json_dumps(whole, JSON_COMPACT) : NULL;
-    }
-    json_decref(whole);
-    json_decref(command);
-    return reply;
-}
-
 struct qmp *qmp_new(int fd, const char *name, const struct qmp_callbacks *callbacks, void *owner)
 {
     struct qmp *qmp = xcalloc(1, sizeof *qmp);
@@ -547,7 +392,7 @@ struct qmp *qmp_new(int fd, const char *name, const struct qmp_callbacks *callba
         qmp->callbacks = *callbacks;
     qmp->owner = owner;
     list_init(&qmp->calls);
-    list_init(&qmp->chunks);
+    qmp_output_init(&qmp->output, fd);
     list_init(&qmp->batches);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     qmp->watch = watch_new(fd, UV_READABLE, socket_ready, qmp);

@@ -63,6 +63,7 @@ struct qmp_request {
     json_t *reply;     /* "return": the caller's; NULL when the command failed or was not answered */
     int code;          /* when it failed: the code, as qmp_command() has it */
     char *failure;     /* when it failed: QEMU's words; to free() */
+    bool raw;          /* arguments are a whole command ({"execute": ...}), reply is QEMU's whole message */
 };
 void qmp_requests_finish(struct qmp_request *requests, size_t count);
 /* Fills err from one failed request and returns -1; 0 when it succeeded. */
@@ -71,6 +72,8 @@ int qmp_request_error(const struct qmp_request *request, struct error *err);
 /* Sends them in one piece and does not wait, so that one fiber can ask many guests at once. The requests must stay
  * where they are until collected. Never NULL; qmp_collect() must follow. */
 struct qmp_batch *qmp_submit(struct qmp *qmp, struct qmp_request *requests, size_t count);
+/* The same with a descriptor passed along (-1 = none); it stays the caller's. */
+struct qmp_batch *qmp_submit_fd(struct qmp *qmp, struct qmp_request *requests, size_t count, int fd);
 /* Waits until all are answered and frees the batch. 0 when each has an answer (a refusal is one, too); -1 when some
  * have none. Outlives the qmp. */
 int qmp_collect(struct qmp_batch *batch, deadline until, struct error *err);

@@ -55,3 +55,11 @@ void qmp_message_append(struct text *out, const char *command, json_t *arguments
     text_printf(out, ",\"id\":%llu}\n", (unsigned long long)id);
     json_decref(arguments);
 }
+
+void qmp_message_append_raw(struct text *out, json_t *command, uint64_t id)
+{
+    json_object_set_new(command, "id", json_integer((json_int_t)id));
+    scoped_free char *line = json_dumps(command, JSON_COMPACT);
+    text_printf(out, "%s\n", line);
+    json_decref(command);
+}

@@ -13,3 +13,6 @@ json_t *qmp_message_load(const char *line, size_t length, struct error *err);
 /* {"execute":...,"arguments":...,"id":...} without blanks, because QEMU reads slowly; arguments (may be NULL) are
  * stolen. */
 void qmp_message_append(struct text *out, const char *command, json_t *arguments, uint64_t id);
+/* A whole command as a client wrote it, which it steals, so that keys like "control" reach QEMU; its "id" becomes
+ * this one. */
+void qmp_message_append_raw(struct text *out, json_t *command, uint64_t id);
