@@ -40,7 +40,10 @@ static void handle_closed(uv_handle_t *handle)
 static void watch_ready(uv_poll_t *poll, int status, int events)
 {
     struct watch *watch = (struct watch *)poll;
-    /* An error state (EPOLLERR) is best learned from the read or write that follows. */
+    /* An error state (EPOLLERR) is best learned from the read or write that follows. libuv has stopped watching by
+     * then, but there may be more to read than the owner takes at once. */
+    if (status < 0)
+        uv_poll_start(&watch->poll, watch->events, watch_ready);
     watch->ready(watch->owner, status < 0 ? watch->events : events);
 }
 

@@ -102,6 +102,21 @@ static void end(void)
     pause_ms(1); /* lets the loop close what was given to it */
 }
 
+/* It says something and goes, and what it was told lies unread: the socket has data, an error and an end at once. */
+static void qemu_that_ends_with_commands_unread(void *argument)
+{
+    struct error err;
+    begin();
+    struct qmp_request request = {"query-status"};
+    struct qmp_batch *batch = qmp_submit(story.qmp, &request, 1);
+    say(GREETING);
+    close(steal_fd(&story.peer));
+    assert_int_equal(qmp_collect(batch, deadline_ms(10000), &err), -1);
+    assert_int_equal(story.closed, 1);
+    end();
+    loop_stop();
+}
+
 static void greeting_tells_the_version(void *argument)
 {
     const char *package;
@@ -295,6 +310,7 @@ static void run(void (*fiber)(void *))
         run(name);                         \
     }
 STORY(greeting_tells_the_version)
+STORY(qemu_that_ends_with_commands_unread)
 STORY(a_batch_goes_out_in_one_piece)
 STORY(big_numbers_keep_their_bits)
 STORY(a_late_reply_is_dropped)
@@ -309,6 +325,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_greeting_tells_the_version),
+        cmocka_unit_test(test_qemu_that_ends_with_commands_unread),
         cmocka_unit_test(test_a_batch_goes_out_in_one_piece),
         cmocka_unit_test(test_big_numbers_keep_their_bits),
         cmocka_unit_test(test_a_late_reply_is_dropped),
