@@ -34,7 +34,7 @@ static void options_are_read_and_written_again(void **state)
     const struct wire_typed_param given[] = {
         text_param(MIGRATE_PARAM_URI, "tcp:host:49152"),    text_param(MIGRATE_PARAM_DEST_NAME, "moved"),
         number_param(MIGRATE_PARAM_BANDWIDTH, 17),          int_param(MIGRATE_PARAM_PARALLEL_CONNECTIONS, 4),
-        int_param(MIGRATE_PARAM_AUTO_CONVERGE_INITIAL, 30), text_param(MIGRATE_PARAM_COMPRESSION, "xbzrle"),
+        int_param(MIGRATE_PARAM_AUTO_CONVERGE_INITIAL, 30), text_param(MIGRATE_PARAM_COMPRESSION, "zstd"),
     };
     const uint32_t flags = MIGRATE_LIVE | MIGRATE_PARALLEL | MIGRATE_AUTO_CONVERGE | MIGRATE_COMPRESSED;
     struct migrate_options options, again;
@@ -48,6 +48,8 @@ static void options_are_read_and_written_again(void **state)
     assert_string_equal(again.dname, "moved");
     assert_int_equal(again.connections, 4);
     assert_int_equal(again.throttle_initial, 30);
+    assert_int_equal(again.methods, options.methods);
+    assert_int_not_equal(again.methods, 0);
     assert_int_equal(again.flags, flags);
 }
 
@@ -59,13 +61,16 @@ static void refused_options_are_named(void **state)
         int code;
         const char *words;
     } cases[] = {
-        {MIGRATE_TUNNELLED, {0}, ERR_ARGUMENT_UNSUPPORTED, "--tunnelled"},
-        {MIGRATE_NON_SHARED_DISK, {0}, ERR_ARGUMENT_UNSUPPORTED, "--copy-storage-all"},
-        {MIGRATE_POSTCOPY, {0}, ERR_ARGUMENT_UNSUPPORTED, "--postcopy"},
-        {MIGRATE_OFFLINE, {0}, ERR_ARGUMENT_UNSUPPORTED, "--offline"},
-        {MIGRATE_TLS, {0}, ERR_ARGUMENT_UNSUPPORTED, "--tls"},
+        {MIGRATE_TUNNELLED, {0}, ERR_ARGUMENT_UNSUPPORTED, "--tunnelled needs --p2p"},
+        {MIGRATE_TUNNELLED | MIGRATE_PEER2PEER | MIGRATE_TLS, {0}, ERR_ARGUMENT_UNSUPPORTED, "--tls"},
+        {MIGRATE_NON_SHARED_DISK | MIGRATE_NON_SHARED_INC, {0}, ERR_INVALID_ARG, "exclude each other"},
+        {MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES, {0}, ERR_INVALID_ARG, "--copy-storage-all"},
+        {MIGRATE_POSTCOPY | MIGRATE_PARALLEL, {0}, ERR_ARGUMENT_UNSUPPORTED, "--postcopy"},
+        {MIGRATE_POSTCOPY_RESUME, {0}, ERR_INVALID_ARG, "--postcopy-resume needs --postcopy"},
+        {MIGRATE_ZEROCOPY, {0}, ERR_INVALID_ARG, "--zerocopy needs --parallel"},
+        {MIGRATE_RDMA_PIN_ALL, {0}, ERR_ARGUMENT_UNSUPPORTED, "--rdma-pin-all"},
         {UINT64_C(1) << 40, {0}, ERR_INVALID_ARG, "unknown migration flags"},
-        {0, {"disks_port", {.type = TYPED_PARAM_INT, .i = 1}}, ERR_ARGUMENT_UNSUPPORTED, "--disks-port"},
+        {0, {"disks_port", {.type = TYPED_PARAM_INT, .i = 1}}, ERR_INVALID_ARG, "--disks-port"},
         {0, {"bandwidth", {.type = TYPED_PARAM_ULLONG, .ul = UINT64_MAX}}, ERR_INVALID_ARG, "--bandwidth"},
         {MIGRATE_PARALLEL, {"parallel.connections", {.type = TYPED_PARAM_INT, .i = 256}}, ERR_INVALID_ARG, "255"},
         {MIGRATE_PARALLEL, {"parallel.connections", {.type = TYPED_PARAM_INT, .i = -1}}, ERR_INVALID_ARG, "connect"},
