@@ -269,9 +269,15 @@ int destination_let_run(struct domain *domain, bool paused, struct error *err)
         return 0;
     }
     domain->resume_reason = domain->postcopy ? DOMAIN_RUNNING_POSTCOPY : DOMAIN_RUNNING_MIGRATED;
-    int rc = qmp_execute(domain->qmp, "cont", NULL, monitor_deadline(), err);
-    if (rc < 0)
+    struct error problem = {0};
+    int rc = qmp_execute(domain->qmp, "cont", NULL, monitor_deadline(), &problem);
+    if (rc < 0 && domain->postcopy && problem.code == ERR_OPERATION_TIMEOUT)
+        return 0; /* QEMU itself waits for a page; it takes the command when that comes */
+    if (rc < 0) {
         domain->incoming = domain_active(domain);
+        if (err)
+            *err = problem;
+    }
     return rc;
 }
 

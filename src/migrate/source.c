@@ -120,10 +120,10 @@ struct migration *source_new(struct domain *domain, const struct migrate_options
 {
     if (options->flags & MIGRATE_OFFLINE)
         return offline_new(domain, options, caller, err);
+    if (options->flags & MIGRATE_POSTCOPY_RESUME)
+        return domain_require_active(domain, err) < 0 ? NULL : postcopy_take(domain, options, caller, err);
     if (refuse_state(domain, err) < 0)
         return NULL;
-    if (options->flags & MIGRATE_POSTCOPY_RESUME)
-        return postcopy_take(domain, options, caller, err);
     if (domain->migration)
         return error_null(err, ERR_OPERATION_INVALID, "domain '%s' is already being migrated", domain_name(domain));
     struct migration *migration = migration_new(domain, JOB_MIGRATE_OUT, options, caller, err);
@@ -501,7 +501,7 @@ int migration_confirm(struct domain *domain, const struct migrate_options *optio
         return offline_complete(migration, options->flags, err);
     if (!cancelled)
         return source_complete(migration, options->flags, cookie_in, err);
-    if (!begun)
+    if (!begun && !domain->postcopy) /* in post-copy QEMU knows how it ended */
         return take_back_handed_over(migration, err);
     source_take_back(migration);
     return 0;
