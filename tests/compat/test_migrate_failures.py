@@ -10,7 +10,7 @@ import libvirt
 import pytest
 
 from helpers import guest
-from helpers.tools import table, virsh, wait_until
+from helpers.tools import long, table, virsh, wait_until
 from helpers.traveller import ROUTE, RUNNING, SHUTOFF, Traveller
 
 pytestmark = pytest.mark.godwit
@@ -71,7 +71,7 @@ def test_client_of_peer_to_peer_killed(two_hosts, traveller):
     moves_now(traveller)
 
 
-@pytest.mark.parametrize("words", [[], ["--p2p"]], ids=["direct", "p2p"])
+@pytest.mark.parametrize("words", [[], long(["--p2p"])], ids=["direct", "p2p"])
 def test_source_daemon_killed(two_hosts, traveller, words):
     mover = start_slowly(traveller, *words)
     two_hosts[0].kill()
@@ -82,7 +82,7 @@ def test_source_daemon_killed(two_hosts, traveller, words):
     moves_now(traveller)
 
 
-@pytest.mark.parametrize("words", [[], ["--p2p"]], ids=["direct", "p2p"])
+@pytest.mark.parametrize("words", [[], long(["--p2p"])], ids=["direct", "p2p"])
 def test_destination_daemon_killed(two_hosts, traveller, words):
     mover = start_slowly(traveller, *words)
     two_hosts[1].kill()
@@ -153,7 +153,7 @@ def test_unsupported_options_are_named(two_hosts, traveller):
         assert traveller.states() == [RUNNING, None]
 
 
-@pytest.mark.parametrize("words", [["--parallel", "--parallel-connections", "3"], ["--auto-converge"],
+@pytest.mark.parametrize("words", [long(["--parallel", "--parallel-connections", "3"]), ["--auto-converge"],
                                    ["--compressed", "--comp-methods", "xbzrle", "--comp-xbzrle-cache", "33554432"]],
                          ids=["parallel", "auto-converge", "xbzrle"])
 def test_options_that_qemu_does(two_hosts, traveller, words):

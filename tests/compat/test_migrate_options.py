@@ -7,7 +7,7 @@ import pytest
 
 from helpers import guest
 from helpers.cli import godwit
-from helpers.tools import run, virsh, wait_until
+from helpers.tools import long, run, virsh, wait_until
 from helpers.traveller import ROUTE, RUNNING, SHUTOFF, Traveller
 
 pytestmark = pytest.mark.godwit
@@ -45,7 +45,7 @@ def certified(module_hosts, scratch):
         run("cp", f"{folder}/ca-cert.pem", target)
 
 
-@pytest.mark.parametrize("words", [[], ["--p2p"], ["--parallel"]], ids=["direct", "p2p", "parallel"])
+@pytest.mark.parametrize("words", [[], long(["--p2p"]), long(["--parallel"])], ids=["direct", "p2p", "parallel"])
 def test_tls(two_hosts, certified, traveller, words):
     traveller.migrate("--live", "--tls", "--tls-destination", "host-b", *words)
     assert traveller.states() == [SHUTOFF, RUNNING]
@@ -104,10 +104,10 @@ def test_tunnelled(two_hosts, traveller):
     traveller.ends()
 
 
-@pytest.mark.parametrize("words", [["--compressed", "--comp-methods", "mt", "--comp-mt-level", "0", "--comp-mt-threads", "2",
-                                    "--comp-mt-dthreads", "2"],
+@pytest.mark.parametrize("words", [long(["--compressed", "--comp-methods", "mt", "--comp-mt-level", "0",
+                                         "--comp-mt-threads", "2", "--comp-mt-dthreads", "2"]),
                                    ["--compressed", "--comp-methods", "xbzrle,mt"],
-                                   ["--parallel", "--compressed", "--comp-methods", "zlib", "--p2p"],
+                                   long(["--parallel", "--compressed", "--comp-methods", "zlib", "--p2p"]),
                                    ["--parallel", "--compressed", "--comp-methods", "zstd"]],
                          ids=["mt", "both", "zlib", "zstd"])
 def test_compression(two_hosts, traveller, words):

@@ -12,7 +12,7 @@ import pytest
 
 from helpers import guest
 from helpers.cli import godwit
-from helpers.tools import run, table, virsh, wait_until
+from helpers.tools import long, run, table, virsh, wait_until
 from helpers.traveller import ROUTE, RUNNING, SHUTOFF, Traveller
 
 pytestmark = pytest.mark.godwit
@@ -99,9 +99,9 @@ def test_copy_all_and_back(two_hosts, carrier):
     carrier.ends(back)
 
 
-@pytest.mark.parametrize("words", [["--copy-storage-synchronous-writes"], ["--disks-port", "{port}"],
-                                   ["--disks-uri", "tcp://127.0.0.1:{port}"], ["--disks-uri", "unix://{folder}/nbd"],
-                                   ["--migrate-disks", "vda"]],
+@pytest.mark.parametrize("words", [["--copy-storage-synchronous-writes"], long(["--disks-port", "{port}"]),
+                                   long(["--disks-uri", "tcp://127.0.0.1:{port}"]),
+                                   long(["--disks-uri", "unix://{folder}/nbd"]), ["--migrate-disks", "vda"]],
                          ids=["synchronous", "port", "tcp", "unix", "disks"])
 def test_ways_to_copy(two_hosts, carrier, words):
     words = [word.format(port=two_hosts[1].migration_ports[1] - 1, folder=carrier.folder) for word in words]
@@ -111,7 +111,7 @@ def test_ways_to_copy(two_hosts, carrier, words):
     carrier.ends()
 
 
-@pytest.mark.parametrize("words", [[], ["--p2p"]], ids=["direct", "p2p"])
+@pytest.mark.parametrize("words", [[], long(["--p2p"])], ids=["direct", "p2p"])
 def test_own_client(two_hosts, carrier, words):
     answer = godwit("migrate", "traveller", two_hosts[1].tcp_uri, *ALL, "--verbose", *words, *carrier.xml(), *ROUTE,
                     uri=two_hosts[0].uri, timeout=120)
@@ -185,7 +185,7 @@ def test_progress_and_abort(two_hosts, carrier):
     carrier.ends()
 
 
-@pytest.mark.parametrize("victim", ["qemu", "source", "destination", "client"])
+@pytest.mark.parametrize("victim", ["qemu", "source", long("destination"), long("client")])
 def test_death_while_copying(two_hosts, carrier, victim):
     with open(carrier.disk, "r+b") as disk:
         disk.seek(4 << 20)

@@ -5,6 +5,13 @@ import json
 import subprocess
 import time
 
+import pytest
+
+
+def long(*values):
+    """A case of a parametrized test that runs only with --full."""
+    return pytest.param(*values, marks=pytest.mark.full)
+
 
 class Result:
     """What a command answered. text and errors are stripped."""
