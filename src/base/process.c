@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "base/files.h"
@@ -114,6 +115,8 @@ static void launch_child(struct launch *launch)
     const struct process_options *options = launch->options;
     if (options->detach)
         setsid();
+    else if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        goto failed;
     if (options->directory && chdir(options->directory) < 0)
         goto failed;
     for (int i = 0; i < 3; i++)

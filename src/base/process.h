@@ -27,7 +27,7 @@ struct process_options {
     int stdin_fd, stdout_fd, stderr_fd; /* -1 = /dev/null */
     const int *pass_fds;      /* keep their numbers */
     size_t pass_fd_count;
-    bool detach;              /* own session: survives us and our terminal */
+    bool detach;              /* own session: survives us and our terminal; others are killed when we end */
 };
 
 /* A running process, a child of ours or one found again after a restart (then its exit status is unknown: -1). */

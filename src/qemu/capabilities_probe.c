@@ -78,6 +78,7 @@ static int probe_start(struct probe *probe, const char *binary, const char *dire
         .argv = argv,
         .monitor_path = arena_strdup(arena, socket),
         .log_path = arena_strdup(arena, log),
+        .ours = true,
     };
     if (qemu_spawn(&probe->options, NULL, NULL, &probe->spawned, err) < 0)
         return -1;

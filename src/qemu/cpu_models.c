@@ -213,7 +213,7 @@ static json_t *models_probe(const struct entry *entry, deadline until, struct er
     for (size_t i = 0; i < COUNT(words); i++)
         argv_add(argv, words[i]);
     const struct qemu_spawn_options options = {
-        .name = "CPU models", .argv = argv, .monitor_path = socket, .log_path = log};
+        .name = "CPU models", .argv = argv, .monitor_path = socket, .log_path = log, .ours = true};
     json_t *models = NULL;
     if (directory_make(entry->cache->directory, 0700, err) == 0 &&
         qemu_spawn(&options, NULL, NULL, &spawned, err) == 0 &&

@@ -116,7 +116,7 @@ int qemu_spawn(const struct qemu_spawn_options *options, const struct qmp_callba
         .stderr_fd = log,
         .pass_fds = pass,
         .pass_fd_count = options->pass_fd_count + 1,
-        .detach = true,
+        .detach = !options->ours,
     };
     spawned->process = process_spawn(argv, &how, err);
     if (!spawned->process)

@@ -20,10 +20,11 @@ struct qemu_spawn_options {
     size_t pass_fd_count;
     const char *monitor_path;       /* unix socket to make; its directory must exist, its path may be of any length */
     const char *log_path;           /* appended to; NULL = /dev/null */
+    bool ours;                      /* it ends with this daemon, as a guest must not */
 };
 
 struct qemu_spawned {
-    struct process *process; /* detached: it survives us */
+    struct process *process; /* detached, unless it is ours: it survives us */
     struct qmp *qmp;
     off_t log_start;         /* where this run's own words begin in the log */
 };

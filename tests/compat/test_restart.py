@@ -2,6 +2,7 @@
 """The daemon dies and comes back: definitions are there, running guests never noticed and are watched again."""
 import re
 import signal
+import subprocess
 import time
 
 import libvirt
@@ -152,3 +153,28 @@ def test_autostart_is_once_for_each_boot(host):
     connection.lookupByName("auto3").destroy()
     connection = after_restart()
     assert running(connection) == ["auto0", "auto1", "auto2", "auto4"]
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return [int(word) for word in file.read().split()]
+
+
+def lives(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.godwit
+def test_probes_end_with_the_daemon(make_host):
+    """The QEMUs that are only asked what they can do are nobody's guests."""
+    host = make_host("host-probe")
+    client = subprocess.Popen(["virsh", "-c", host.uri, "capabilities"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    asked = wait_until(lambda: children(host.pid), what="a QEMU that is asked")
+    host.kill(signal.SIGKILL)
+    client.wait()
+    wait_until(lambda: not any(lives(pid) for pid in asked), what="their end")
+    host.start()
