@@ -28,11 +28,14 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "full: long; runs only with --full")
+    config.addinivalue_line("markers", "alone: runs with no other test beside it; all of tests/fault does")
     config.addinivalue_line("markers", "godwit: promises of Godwit that libvirtd does not make")
 
 
 def pytest_collection_modifyitems(config, items):
     for item in items:
+        if "/tests/fault/" in str(item.path):
+            item.add_marker(pytest.mark.alone)
         if "full" in item.keywords and not config.getoption("--full"):
             item.add_marker(pytest.mark.skip(reason="long: runs with --full"))
         if "godwit" in item.keywords and ON_PEER:

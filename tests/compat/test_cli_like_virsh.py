@@ -12,6 +12,9 @@ import pytest
 from helpers.cli import GODWIT, NOISE
 from helpers.guest import disk_image, domain_xml
 
+# Displays of both daemons must get the same number, which others would take meanwhile.
+pytestmark = pytest.mark.alone
+
 DEVICES = ("<graphics type='vnc' port='-1' autoport='yes' passwd='secret'/><video><model type='vga'/></video>"
            "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
            "<interface type='user'><mac address='52:54:00:00:00:01'/><model type='virtio'/></interface>")
