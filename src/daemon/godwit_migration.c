@@ -19,8 +19,6 @@ static struct wire_migration_record record_of(const struct call *call, const str
         .since_ms = entry->since_ms,
         .peer = entry->peer,
         .peer_uri = entry->peer_uri,
-        .leftovers_count = entry->leftover_count,
-        .leftovers = (const char **)entry->leftovers,
     };
     memcpy(record.id, entry->id, UUID_SIZE);
     memcpy(record.dom.uuid, entry->uuid, UUID_SIZE);

@@ -52,18 +52,16 @@ int journal_write(const struct driver *driver, const struct journal_entry *entry
     scoped_arena struct arena *arena = arena_new();
     char uuid[UUID_STRING_SIZE];
     uuid_format(entry->uuid, uuid);
-    scoped_json json_t *leftovers = json_array();
-    for (uint32_t i = 0; i < entry->leftover_count; i++)
-        json_array_append_new(leftovers, json_string(entry->leftovers[i]));
     scoped_json json_t *json = json_pack(
-        "{s:i, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:s, s:s*, s:O}", "version", VERSION, "uuid", uuid, "name",
+        "{s:i, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:s, s:s*}", "version", VERSION, "uuid", uuid, "name",
         entry->name, "role", roles[entry->role], "owner", owners[entry->owner], "shared", entry->shared, "paused",
         entry->paused, "undefine", entry->undefine, "since-ms", (json_int_t)entry->since_ms, "peer",
-        entry->peer ? entry->peer : "", "peer-uri", entry->peer_uri, "leftovers", leftovers);
+        entry->peer ? entry->peer : "", "peer-uri", entry->peer_uri);
     scoped_free char *text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
-    if (!text || entry->leftover_count > JOURNAL_LEFTOVERS_MAX)
-        return error_set(err, ERR_INTERNAL_ERROR, "the migration of domain '%s' cannot be noted in the journal: %s",
-                         entry->name, text ? "too many files" : "a name is not valid UTF-8");
+    if (!text)
+        return error_set(err, ERR_INTERNAL_ERROR,
+                         "the migration of domain '%s' cannot be noted in the journal: a name is not valid UTF-8",
+                         entry->name);
     if (file_write_durable(entry_path(driver, entry->id, arena), text, strlen(text), 0600, err) < 0)
         return error_wrap(err, "the migration of domain '%s' cannot be noted in the journal", entry->name);
     return 0;
@@ -77,30 +75,14 @@ int journal_remove(const struct driver *driver, const unsigned char id[UUID_SIZE
 
 /* -- reading ------------------------------------------------------------------------------------------------------- */
 
-static int read_leftovers(struct journal_entry *entry, const json_t *list, struct arena *arena)
-{
-    size_t count = json_array_size(list);
-    if (count > JOURNAL_LEFTOVERS_MAX)
-        return -1;
-    const char **paths = arena_new_array(arena, count + 1, const char *);
-    for (size_t i = 0; i < count; i++)
-        if (!(paths[i] = arena_strdup(arena, json_string_value(json_array_get(list, i)))))
-            return -1;
-    entry->leftovers = paths;
-    entry->leftover_count = (uint32_t)count;
-    return 0;
-}
-
 static int read_entry(struct journal_entry *entry, const json_t *json, struct arena *arena)
 {
     int version, shared, paused, undefine;
     json_int_t since;
     const char *uuid, *name, *role, *owner, *peer, *peer_uri = NULL;
-    const json_t *leftovers = NULL;
-    if (json_unpack((json_t *)json, "{s:i, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:s, s?s, s?o}", "version", &version,
+    if (json_unpack((json_t *)json, "{s:i, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:s, s?s}", "version", &version,
                     "uuid", &uuid, "name", &name, "role", &role, "owner", &owner, "shared", &shared, "paused", &paused,
-                    "undefine", &undefine, "since-ms", &since, "peer", &peer, "peer-uri", &peer_uri, "leftovers",
-                    &leftovers) < 0 ||
+                    "undefine", &undefine, "since-ms", &since, "peer", &peer, "peer-uri", &peer_uri) < 0 ||
         version != VERSION || uuid_parse(uuid, entry->uuid) < 0)
         return -1;
     entry->role = word_index(roles, COUNT(roles), role);
@@ -112,7 +94,7 @@ static int read_entry(struct journal_entry *entry, const json_t *json, struct ar
     entry->name = arena_strdup(arena, name);
     entry->peer = arena_strdup(arena, peer);
     entry->peer_uri = arena_strdup(arena, peer_uri);
-    return entry->role < 0 || entry->owner < 0 ? -1 : read_leftovers(entry, leftovers, arena);
+    return entry->role < 0 || entry->owner < 0 ? -1 : 0;
 }
 
 bool journal_read(const struct driver *driver, const unsigned char id[UUID_SIZE], struct journal_entry *entry,

@@ -32,12 +32,7 @@ struct journal_entry {
     int64_t since_ms; /* since 1970 */
     const char *peer;     /* host name of the other end; "" = not known */
     const char *peer_uri; /* where its daemon is reached; NULL = not known */
-    const char *const *leftovers; /* files that the migration made here, to be removed when it fails */
-    uint32_t leftover_count;
 };
-
-/* Entries with more are refused, to be written and to be read. */
-#define JOURNAL_LEFTOVERS_MAX 256
 
 /* All of these wait for the disk, and fail with ERR_SYSTEM_ERROR or, a file that cannot be understood,
  * ERR_INTERNAL_ERROR. Strings live in the arena. */

@@ -159,7 +159,6 @@ void owner_pursue(struct domain *domain, const struct journal_entry *entry, cons
     pursuit->entry.name = arena_strdup(pursuit->arena, entry->name);
     pursuit->entry.peer = arena_strdup(pursuit->arena, entry->peer);
     pursuit->entry.peer_uri = arena_strdup(pursuit->arena, entry->peer_uri);
-    pursuit->entry.leftover_count = 0;
     fiber_start("pursue", pursue, pursuit);
 }
 
