@@ -9,7 +9,6 @@
 #include "migrate/tunnel.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/log.h"
 #include "qemu/log.h"
@@ -58,13 +57,6 @@ static int check_free(const struct domain *domain, struct error *err)
                      domain->object.id);
 }
 
-static off_t log_size(const struct domain *domain)
-{
-    scoped_arena struct arena *arena = arena_new();
-    struct stat now;
-    return stat(domain_log_path(domain, arena), &now) == 0 ? now.st_size : 0;
-}
-
 /* The source writes its disks here until nbd_stop(). */
 static int take_disks(struct migration *migration, const struct migrate_cookie *remote, const struct place *place,
                       struct error *err)
@@ -96,7 +88,6 @@ static int receive(struct migration *migration, const struct domain_def *def, co
     if (check_free(domain, err) < 0 || journal_write(domain->driver, &migration->entry, err) < 0 ||
         launch(migration, def, remote, err) < 0)
         return -1;
-    migration->log_start = log_size(domain);
     domain->shutoff_reason = DOMAIN_SHUTOFF_FAILED; /* should QEMU end before it has its guest */
     if (tls_load(migration, false, NULL, err) < 0 || migration_configure(migration, false, remote, err) < 0 ||
         take_disks(migration, remote, place, err) < 0 ||
@@ -211,7 +202,7 @@ static int wait_loaded(struct migration *migration, struct error *err)
         return 0;
     scoped_arena struct arena *arena = arena_new();
     return error_set(err, ERR_OPERATION_FAILED, "QEMU of domain '%s' could not load the guest: %s", name,
-                     qemu_log_tail(arena, domain_log_path(domain, arena), migration->log_start));
+                     qemu_log_tail(arena, domain_log_path(domain, arena), domain->log_start));
 }
 
 static struct domain_def *stored_def(struct domain *domain, const char *xml, struct error *err)

@@ -45,7 +45,6 @@ struct migration {
     struct error abort;      /* code set: it shall end, and why */
     bool was_running;        /* source: the guest ran when the migration began */
     uint16_t port;           /* destination: taken from the driver's range; 0 = none */
-    off_t log_start;         /* destination: where this QEMU's words begin in its log */
     const char *failure;     /* destination: what QEMU said when it ended before its time */
     const char **extra_caps; /* source: capabilities to be turned off again when it fails; NULL-terminated */
     bool postcopy_asked;     /* source: to be begun as soon as QEMU can */

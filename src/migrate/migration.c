@@ -187,7 +187,7 @@ static void keep_failure(struct migration *migration)
 {
     struct domain *domain = migration->domain;
     scoped_arena struct arena *arena = arena_new();
-    const char *words = qemu_log_tail(arena, domain_log_path(domain, arena), migration->log_start);
+    const char *words = qemu_log_tail(arena, domain_log_path(domain, arena), domain->log_start);
     migration->failure = arena_strdup(migration->arena, *words ? words : "it ended without a word");
     log_error("domain '%s' did not arrive: QEMU ended before the migration did: %s", domain_name(domain),
               migration->failure);
