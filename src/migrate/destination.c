@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "migrate/copy.h"
 #include "migrate/offline.h"
+#include "migrate/owner.h"
 #include "migrate/place.h"
 #include "migrate/postcopy.h"
 #include "migrate/preflight.h"
@@ -98,6 +99,15 @@ static int receive(struct migration *migration, const struct domain_def *def, co
     return domain_require_active(domain, err);
 }
 
+/* It did not come back: whether it runs where it went is as unknown as before. */
+static void still_unsettled(struct domain *domain)
+{
+    scoped_arena struct arena *arena = arena_new();
+    struct journal_entry entry;
+    if (journal_find(domain->driver, domain->object.uuid, WIRE_MIGRATION_ROLE_SOURCE, &entry, arena))
+        owner_pursue(domain, &entry, "a migration back did not arrive");
+}
+
 void destination_discard(struct migration *migration)
 {
     struct domain *domain = migration->domain;
@@ -112,6 +122,8 @@ void destination_discard(struct migration *migration)
     if (rc < 0)
         log_error("%s", err.message);
     images_remove(domain);
+    if (migration->returns)
+        still_unsettled(domain);
     migration_end(migration);
 }
 
@@ -165,6 +177,7 @@ int migration_prepare(struct driver *driver, const struct migrate_options *optio
     scoped_domain struct domain *domain = domain_of(object_ref(&migration->domain->object));
     migration->origin_name = arena_strdup(migration->arena, remote.name ? remote.name : def->name);
     note_source(migration, &remote);
+    migration->returns = domain->outgoing == OUTGOING_UNSETTLED;
     bool ours = !domain_active(domain); /* somebody may have started it while we waited for the job */
     if (offline ? offline_prepare(migration, def, &remote) : receive(migration, def, &remote, &place, err)) {
         if (ours)
@@ -253,7 +266,7 @@ static int let_run(struct migration *migration, struct error *err)
 int destination_let_run(struct domain *domain, bool paused, struct error *err)
 {
     domain->incoming = false;
-    domain->outgoing = OUTGOING_NONE; /* see forget_departure() */
+    domain->outgoing = OUTGOING_NONE;
     if (paused) {
         domain_set_state(domain, DOMAIN_PAUSED, DOMAIN_PAUSED_USER, DOMAIN_EVENT_SUSPENDED,
                          DOMAIN_EVENT_SUSPENDED_PAUSED);
@@ -348,7 +361,8 @@ static int arrive(struct migration *migration, const struct migrate_cookie *remo
         migration->ran_ms = clock_ms();
         images_forget(domain);
         domain->shutoff_reason = -1;
-        forget_departure(domain);
+        if (migration->returns)
+            forget_departure(domain);
         return 0;
     }
     if (migration->options.flags & MIGRATE_PERSIST_DEST)

@@ -37,6 +37,7 @@ struct migration {
     struct arena *arena;
     struct migrate_options options;
     struct journal_entry entry; /* what the journal says, or will say */
+    bool returns; /* destination: where the guest was after it left here was never settled */
     const char *origin_name; /* the guest's name on the source, as cookies have it */
     const char *persistent_xml; /* source: what the destination shall store */
     const void *client;      /* whose end takes the migration back; NULL = nobody's */

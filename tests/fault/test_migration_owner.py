@@ -10,7 +10,7 @@ import libvirt
 import pytest
 
 from helpers import guest
-from helpers.phases import Phases
+from helpers.phases import Phases, Wire, number, opaque, strings
 from helpers.cli import godwit
 from helpers.tools import virsh, wait_until
 from helpers.traveller import PAUSED, RUNNING, SHUTOFF, Traveller
@@ -143,6 +143,17 @@ def test_unsettled_guest_is_let_run_by_nobody(journey):
     journey.traveller.lives()
 
 
+def prepare_in_vain(host, xml):
+    """A migration to the host that fails when its QEMU is there: nobody can listen at that address."""
+    wire = Wire(host)
+    try:
+        wire.call("domain-migrate-prepare3-params",
+                  strings(migrate_uri="tcp:192.0.2.1:49999", listen_address="192.0.2.1", destination_xml=xml) + opaque(b"") +
+                  number(FLAGS))
+    finally:
+        wire.close()
+
+
 def test_host_that_lost_its_guest(journey, scratch):
     """The whole source host goes down when the destination has the guest: a domain that is still defined there, and may be
     marked autostart, is not started before the destination was asked."""
@@ -157,8 +168,12 @@ def test_host_that_lost_its_guest(journey, scratch):
     os.kill(pid, signal.SIGKILL)
     phases.close()
     source.start()
-    assert journey.state(source) == SHUTOFF
+    wait_until(lambda: journey.state(source) == SHUTOFF, what="the guest's end here")
     assert "not known" in virsh(source, "start", "traveller", ok=False).errors
+    arrival = virsh(source, "dumpxml", "traveller").text.replace("type='qemu'", "type='qemu' id='1'")
+    with pytest.raises(RuntimeError):
+        prepare_in_vain(source, arrival)
+    assert "not known" in virsh(source, "start", "traveller", ok=False).errors, "a failed arrival settles nothing"
     target.start()
     wait_until(lambda: not journal(source), timeout=60, what="the source's journal is settled")
     assert (journey.state(source), journey.state(target)) == (SHUTOFF, RUNNING)
