@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "cli/output.h"
+#include "rpc/guest_owner.h"
 
 enum { ASK_AGAIN_MS = 500, ANSWER_MS = 70000, RECOVER_MS = 20000 };
 
@@ -27,62 +28,30 @@ static const struct wire_migration_record *find_record(const struct godwit_migra
     return NULL;
 }
 
-/* What a daemon without a journal says: the guest runs there, it is not there, or it is still arriving. */
-static enum owner owner_by_state(struct client *client, const struct wire_domain *dom)
-{
-    scoped_arena struct arena *arena = arena_new();
-    struct error err = {0};
-    struct domain_lookup_by_uuid_args lookup;
-    struct domain_lookup_by_uuid_ret found;
-    memcpy(lookup.uuid, dom->uuid, UUID_SIZE);
-    if (remote_domain_lookup_by_uuid(client, &lookup, arena, &found, &err) < 0)
-        return err.code == ERR_NO_DOMAIN ? OWNER_HERE : OWNER_UNKNOWN;
-    struct domain_get_state_args question = {.dom = found.dom};
-    struct domain_get_state_ret state;
-    if (remote_domain_get_state(client, &question, arena, &state, &err) < 0)
-        return OWNER_UNKNOWN;
-    if (state.state == DOMAIN_SHUTOFF)
-        return OWNER_HERE;
-    return state.state == DOMAIN_PAUSED && state.reason == DOMAIN_PAUSED_MIGRATION ? OWNER_UNKNOWN : OWNER_THERE;
-}
-
-static enum owner owner_by_journal(struct client *client, const unsigned char id[UUID_SIZE])
-{
-    scoped_arena struct arena *arena = arena_new();
-    struct godwit_migration_decide_args args = {0};
-    struct godwit_migration_decide_ret ret = {0};
-    memcpy(args.id, id, UUID_SIZE);
-    if (remote_godwit_migration_decide(client, &args, arena, &ret, NULL) < 0)
-        return OWNER_UNKNOWN;
-    return ret.owner == WIRE_MIGRATION_OWNER_SOURCE        ? OWNER_HERE
-           : ret.owner == WIRE_MIGRATION_OWNER_DESTINATION ? OWNER_THERE
-                                                           : OWNER_UNKNOWN;
-}
-
-static enum owner ask_once(const char *destination, const struct wire_migration_record *record,
-                           const struct wire_domain *dom)
+static int ask_once(const char *destination, const struct wire_migration_record *record,
+                    const struct wire_domain *dom)
 {
     scoped_arena struct arena *arena = arena_new();
     struct error err = {0};
     struct godwit_migration_list_ret ignored;
     scoped_connection struct connection *there = connection_open(destination, false, (struct keepalive){0}, &err);
     if (!there)
-        return OWNER_UNKNOWN;
+        return WIRE_MIGRATION_OWNER_UNKNOWN;
     client_set_timeout(there->client, ANSWER_MS);
     bool godwit = record && list_records(there, &ignored, arena, &err) == 0;
-    return godwit ? owner_by_journal(there->client, record->id) : owner_by_state(there->client, dom);
+    return godwit ? guest_owner_by_journal(there->client, record->id) : guest_owner_by_state(there->client, dom->uuid);
 }
 
-enum owner migration_ask_owner(struct connection *source, const char *destination, const struct wire_domain *dom,
-                               uint64_t timeout_ms)
+int migration_ask_owner(struct connection *source, const char *destination, const struct wire_domain *dom,
+                        uint64_t timeout_ms)
 {
     scoped_arena struct arena *arena = arena_new();
     struct godwit_migration_list_ret list = {0};
     const struct wire_migration_record *record =
         list_records(source, &list, arena, NULL) == 0 ? find_record(&list, dom) : NULL;
     deadline until = deadline_ms(timeout_ms);
-    enum owner owner = ask_once(destination, record, dom);
-    while (owner == OWNER_UNKNOWN && now_ns() < until) {
+    int owner = ask_once(destination, record, dom);
+    while (owner == WIRE_MIGRATION_OWNER_UNKNOWN && now_ns() < until) {
         await_sleep(deadline_ms(ASK_AGAIN_MS), NULL);
         owner = ask_once(destination, record, dom);
     }
@@ -130,15 +99,15 @@ int migrate_status(struct invocation *in, struct error *err)
 
 /* -- migrate --recover --------------------------------------------------------------------------------------------- */
 
-static int owner_by_user(struct invocation *in, enum owner *owner, struct error *err)
+static int owner_by_user(struct invocation *in, int *owner, struct error *err)
 {
-    static const char *const words[] = {[OWNER_THERE] = "destination", [OWNER_HERE] = "source", NULL};
-    int index = word_index("owner", option_text(in, "owner"), words, err);
-    *owner = (enum owner)index;
-    return index < 0 ? -1 : 0;
+    static const char *const words[] = {
+        [WIRE_MIGRATION_OWNER_SOURCE] = "source", [WIRE_MIGRATION_OWNER_DESTINATION] = "destination", NULL};
+    *owner = word_index("owner", option_text(in, "owner"), words, err);
+    return *owner < 0 ? -1 : 0;
 }
 
-static int find_owner(struct invocation *in, const struct wire_migration_record *record, enum owner *owner,
+static int find_owner(struct invocation *in, const struct wire_migration_record *record, int *owner,
                       struct error *err)
 {
     const char *uri = option_text(in, "desturi") ?: record->peer_uri;
@@ -149,7 +118,7 @@ static int find_owner(struct invocation *in, const struct wire_migration_record 
                          "how the destination '%s' of domain '%s' is reached is not known: name its URI, or say with "
                          "--owner which host has the guest", record->peer, record->dom.name);
     *owner = migration_ask_owner(in->shell->connection, uri, &record->dom, RECOVER_MS);
-    if (*owner == OWNER_UNKNOWN)
+    if (*owner == WIRE_MIGRATION_OWNER_UNKNOWN)
         return error_set(err, ERR_OPERATION_FAILED,
                          "the destination '%s' does not say whether it has domain '%s'. Look there; if its host is "
                          "lost for good, say --owner source here", uri, record->dom.name);
@@ -161,7 +130,7 @@ int migrate_recover(struct invocation *in, struct error *err)
     struct connection *connection = in->shell->connection;
     struct godwit_migration_list_ret list;
     struct wire_domain dom;
-    enum owner owner;
+    int owner;
     if (!option_text(in, "domain"))
         return error_set(err, ERR_INVALID_ARG, "--recover needs a domain: 'migrate --status' lists them");
     if (list_records(connection, &list, in->arena, err) < 0)
@@ -173,12 +142,12 @@ int migrate_recover(struct invocation *in, struct error *err)
         return error_set(err, ERR_OPERATION_INVALID, "no migration of domain '%s' is to be settled", dom.name);
     if (find_owner(in, record, &owner, err) < 0)
         return -1;
-    struct godwit_migration_settle_args args = {
-        .owner = owner == OWNER_HERE ? WIRE_MIGRATION_OWNER_SOURCE : WIRE_MIGRATION_OWNER_DESTINATION};
+    struct godwit_migration_settle_args args = {.owner = owner};
     memcpy(args.id, record->id, UUID_SIZE);
     if (remote_godwit_migration_settle(connection->client, &args, err) < 0)
         return command_failed(err, "the migration of domain '%s' was not settled", dom.name);
+    bool here = owner == WIRE_MIGRATION_OWNER_SOURCE;
     output_note(in, "Domain '%s' is %s\n", dom.name,
-                owner == OWNER_HERE ? "on this host, and goes on here" : "on the destination, and is ended here");
+                here ? "on this host, and goes on here" : "on the destination, and is ended here");
     return 0;
 }

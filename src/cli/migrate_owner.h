@@ -5,13 +5,11 @@
 
 /* Who has a guest whose migration was cut off, and what the daemons' journals say of it (src/migrate/journal.h). */
 
-enum owner { OWNER_THERE, OWNER_HERE, OWNER_UNKNOWN };
-
 /* Waits, at most for the timeout. Asks the destination's daemon, on a connection of its own. source, when it is a
  * Godwit, tells the migration's id, and then a Godwit's answer is final: a guest that it has not let run it never
- * will. */
-enum owner migration_ask_owner(struct connection *source, const char *destination, const struct wire_domain *dom,
-                               uint64_t timeout_ms);
+ * will. Returns WIRE_MIGRATION_OWNER_*. */
+int migration_ask_owner(struct connection *source, const char *destination, const struct wire_domain *dom,
+                        uint64_t timeout_ms);
 
 /* migrate --status and --recover. */
 int migrate_status(struct invocation *in, struct error *err);

@@ -211,21 +211,21 @@ static int phase_confirm(struct phases *phases, bool cancelled, struct error *er
 
 /* Who has the guest when finish failed: a daemon that answered has thrown it away, one that was lost or is not
  * understood may run it, and only it can tell. */
-static enum owner owner_after_failure(const struct migration *migration)
+static int owner_after_failure(const struct migration *migration)
 {
     return migration_ask_owner(migration->source, migration->destination->uri, &migration->dom, ASK_OWNER_MS);
 }
 
-static enum owner finish(struct phases *phases, struct error *err)
+static int finish(struct phases *phases, struct error *err)
 {
     struct migration *migration = phases->migration;
     if (phase_finish(phases, false, err) == 0)
-        return OWNER_THERE;
-    enum owner owner = owner_after_failure(migration);
+        return WIRE_MIGRATION_OWNER_DESTINATION;
+    int owner = owner_after_failure(migration);
     const char *here = migration->dom.name, *there = param_string(migration, MIGRATE_PARAM_DEST_NAME) ?: here;
-    if (owner == OWNER_HERE)
+    if (owner == WIRE_MIGRATION_OWNER_SOURCE)
         command_failed(err, "the destination could not finish the migration");
-    else if (owner == OWNER_UNKNOWN) {
+    else if (owner == WIRE_MIGRATION_OWNER_UNKNOWN) {
         migration->unsettled = true;
         error_wrap(err, "the destination '%s' does not answer whether it runs '%s'. The guest is left paused on the "
                    "source, which asks for itself when it can; 'migrate --recover %s' there settles it by hand. A "
@@ -262,10 +262,10 @@ static int after_begin(struct phases *phases, struct error *err)
             phase_confirm(phases, true, &later);
         return -1;
     }
-    enum owner owner = finish(phases, err);
-    if (owner == OWNER_UNKNOWN) /* neither answer to the source would be safe */
+    int owner = finish(phases, err);
+    if (owner == WIRE_MIGRATION_OWNER_UNKNOWN) /* neither answer to the source would be safe */
         return -1;
-    bool arrived = owner == OWNER_THERE;
+    bool arrived = owner == WIRE_MIGRATION_OWNER_DESTINATION;
     if (phase_confirm(phases, !arrived, arrived ? err : &later) < 0 && arrived)
         return command_failed(err, "the domain runs on the destination, but the source could not let go of it");
     return arrived ? 0 : -1;

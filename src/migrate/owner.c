@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "client_stubs.h"
 #include "migrate/peer.h"
 #include "qemu/status.h"
+#include "rpc/guest_owner.h"
 
 enum {
     ASK_MS = 70000,        /* a destination that is just finishing answers when it is done */
@@ -19,38 +19,6 @@ enum {
 
 /* -- source: asking ------------------------------------------------------------------------------------------------ */
 
-/* What a libvirtd says about the guest: it runs there, it is not there, or it is still arriving. */
-static int ask_state(struct peer *peer, const unsigned char uuid[UUID_SIZE])
-{
-    scoped_arena struct arena *arena = arena_new();
-    struct error err = {0};
-    struct domain_lookup_by_uuid_args lookup;
-    struct domain_lookup_by_uuid_ret found = {0};
-    memcpy(lookup.uuid, uuid, UUID_SIZE);
-    if (remote_domain_lookup_by_uuid(peer->client, &lookup, arena, &found, &err) < 0)
-        return err.code == ERR_NO_DOMAIN ? WIRE_MIGRATION_OWNER_SOURCE : WIRE_MIGRATION_OWNER_UNKNOWN;
-    struct domain_get_state_ret state = {0};
-    struct domain_get_state_args question = {.dom = found.dom};
-    if (remote_domain_get_state(peer->client, &question, arena, &state, &err) < 0)
-        return WIRE_MIGRATION_OWNER_UNKNOWN;
-    if (state.state == DOMAIN_SHUTOFF)
-        return WIRE_MIGRATION_OWNER_SOURCE;
-    return state.state == DOMAIN_PAUSED && state.reason == DOMAIN_PAUSED_MIGRATION ? WIRE_MIGRATION_OWNER_UNKNOWN
-                                                                                   : WIRE_MIGRATION_OWNER_DESTINATION;
-}
-
-static int ask_journal(struct peer *peer, const unsigned char id[UUID_SIZE])
-{
-    scoped_arena struct arena *arena = arena_new();
-    struct godwit_migration_decide_args args = {0};
-    struct godwit_migration_decide_ret ret = {.owner = WIRE_MIGRATION_OWNER_UNKNOWN};
-    memcpy(args.id, id, UUID_SIZE);
-    if (remote_godwit_migration_decide(peer->client, &args, arena, &ret, NULL) < 0)
-        return WIRE_MIGRATION_OWNER_UNKNOWN;
-    bool known = ret.owner == WIRE_MIGRATION_OWNER_SOURCE || ret.owner == WIRE_MIGRATION_OWNER_DESTINATION;
-    return known ? ret.owner : WIRE_MIGRATION_OWNER_UNKNOWN;
-}
-
 static int ask_once(const char *uri, const struct journal_entry *entry)
 {
     scoped_peer struct peer peer = {.transport = TRANSPORT_NONE};
@@ -58,7 +26,8 @@ static int ask_once(const char *uri, const struct journal_entry *entry)
     if (peer_open(&peer, uri, &err) < 0)
         return WIRE_MIGRATION_OWNER_UNKNOWN;
     client_set_timeout(peer.client, ASK_MS);
-    return entry->shared ? ask_journal(&peer, entry->id) : ask_state(&peer, entry->uuid);
+    return entry->shared ? guest_owner_by_journal(peer.client, entry->id)
+                         : guest_owner_by_state(peer.client, entry->uuid);
 }
 
 int owner_ask(const char *uri, const struct journal_entry *entry, deadline until)
