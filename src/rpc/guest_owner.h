@@ -5,8 +5,8 @@
 #include "rpc/client.h"
 #include "wire_types.h"
 
-/* Who has a guest whose migration was cut off, asked of the destination's daemon by whoever lost sight of it: the source's
- * daemon or the client that drove it. Both wait, as long as the client's timeout allows, and return
+/* Who has a guest whose migration was cut off, asked of the destination's daemon by whoever lost sight of it: the
+ * source's daemon or the client that drove it. Both wait, as long as the client's timeout allows, and return
  * WIRE_MIGRATION_OWNER_*; no answer, and one that is not understood, is _UNKNOWN. */
 
 /* A Godwit's journal, by the migration's id. The answer is final: a guest that it has not let run it never will. */
