@@ -34,8 +34,11 @@ static inline struct driver *call_driver(const struct call *call)
 struct domain *call_domain(const struct call *call, const struct wire_domain *handle, struct error *err);
 /* The same, and it must be active. */
 struct domain *call_active_domain(const struct call *call, const struct wire_domain *handle, struct error *err);
-/* The definition that DOMAIN_AFFECT_* mean to a question; both at once is ERR_INVALID_ARG. Not a reference. */
-const struct domain_def *call_def(struct domain *domain, unsigned flags, struct error *err);
+#define AFFECT (DOMAIN_AFFECT_LIVE | DOMAIN_AFFECT_CONFIG)
+/* The definition that DOMAIN_AFFECT_* mean to a question; both at once is ERR_INVALID_ARG, and so are flags that are
+ * neither these nor in `more`. It lives as long as *domain, a reference for the caller (also on failure, or NULL). */
+const struct domain_def *call_def(const struct call *call, const struct wire_domain *handle, unsigned flags,
+                                  unsigned more, struct domain **domain, struct error *err);
 /* Who asks, for messages; in the call's arena. */
 const char *call_client(const struct call *call);
 /* ERR_INVALID_ARG naming the first bit that the call does not know. */

@@ -116,7 +116,7 @@ static int check_metadata(const struct domain_set_metadata_args *args, struct er
 
 int handle_domain_set_metadata(struct call *call, const struct domain_set_metadata_args *args, struct error *err)
 {
-    if (call_flags(call, args->flags, DOMAIN_AFFECT_LIVE | DOMAIN_AFFECT_CONFIG, err) < 0 ||
+    if (call_flags(call, args->flags, AFFECT, err) < 0 ||
         check_metadata(args, err) < 0)
         return -1;
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
@@ -131,10 +131,8 @@ int handle_domain_set_metadata(struct call *call, const struct domain_set_metada
 int handle_domain_get_metadata(struct call *call, const struct domain_get_metadata_args *args,
                                struct domain_get_metadata_ret *ret, struct error *err)
 {
-    if (call_flags(call, args->flags, DOMAIN_AFFECT_LIVE | DOMAIN_AFFECT_CONFIG, err) < 0)
-        return -1;
-    scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
+    scoped_domain struct domain *domain = NULL;
+    const struct domain_def *def = call_def(call, &args->dom, args->flags, 0, &domain, err);
     if (!def)
         return -1;
     const char *text = args->type == DOMAIN_METADATA_TITLE ? def->title

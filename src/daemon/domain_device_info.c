@@ -12,8 +12,6 @@
 
 /* Addresses, limits and labels of a domain's parts, and its command line. */
 
-#define AFFECT (DOMAIN_AFFECT_LIVE | DOMAIN_AFFECT_CONFIG)
-
 /* -- addresses of interfaces --------------------------------------------------------------------------------------- */
 
 enum { ARP_MAX = 4 << 20, ARP_ADDRESSES_MAX = 64 };
@@ -79,10 +77,8 @@ int handle_domain_interface_addresses(struct call *call, const struct domain_int
 int handle_domain_get_block_io_tune(struct call *call, const struct domain_get_block_io_tune_args *args,
                                     struct domain_get_block_io_tune_ret *ret, struct error *err)
 {
-    if (call_flags(call, args->flags, AFFECT | TYPED_PARAM_STRING_OKAY, err) < 0)
-        return -1;
-    scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
+    scoped_domain struct domain *domain = NULL;
+    const struct domain_def *def = call_def(call, &args->dom, args->flags, TYPED_PARAM_STRING_OKAY, &domain, err);
     static const struct disk none = {0};
     /* first step without a name */
     const struct disk *disk = def && args->disk ? disk_find(def, args->disk, err) : &none;
@@ -109,10 +105,8 @@ int handle_domain_set_block_io_tune(struct call *call, const struct domain_set_b
 int handle_domain_get_interface_parameters(struct call *call, const struct domain_get_interface_parameters_args *args,
                                            struct domain_get_interface_parameters_ret *ret, struct error *err)
 {
-    if (call_flags(call, args->flags, AFFECT | TYPED_PARAM_STRING_OKAY, err) < 0)
-        return -1;
-    scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
+    scoped_domain struct domain *domain = NULL;
+    const struct domain_def *def = call_def(call, &args->dom, args->flags, TYPED_PARAM_STRING_OKAY, &domain, err);
     const struct interface *found = NULL;
     for (uint32_t i = 0; def && i < def->interfaces.count; i++) {
         const struct interface *interface = def->interfaces.item[i];
@@ -148,10 +142,8 @@ int handle_domain_get_perf_events(struct call *call, const struct domain_get_per
         "cpu_clock", "task_clock", "page_faults", "context_switches", "cpu_migrations", "page_faults_min",
         "page_faults_maj",
         "alignment_faults", "emulation_faults"};
-    if (call_flags(call, args->flags, AFFECT | TYPED_PARAM_STRING_OKAY, err) < 0)
-        return -1;
-    scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
+    scoped_domain struct domain *domain = NULL;
+    const struct domain_def *def = call_def(call, &args->dom, args->flags, TYPED_PARAM_STRING_OKAY, &domain, err);
     if (!def)
         return -1;
     struct params params;

@@ -22,14 +22,16 @@ struct domain *call_active_domain(const struct call *call, const struct wire_dom
     return domain && domain_require_active(domain, err) == 0 ? steal(domain) : NULL;
 }
 
-const struct domain_def *call_def(struct domain *domain, unsigned flags, struct error *err)
+const struct domain_def *call_def(const struct call *call, const struct wire_domain *handle, unsigned flags,
+                                  unsigned more, struct domain **domain, struct error *err)
 {
-    const unsigned both = DOMAIN_AFFECT_LIVE | DOMAIN_AFFECT_CONFIG;
-    if ((flags & both) == both)
-        return error_null(err, ERR_INVALID_ARG, "--live and --config exclude each other when values are asked for");
-    if (flags & DOMAIN_AFFECT_LIVE && domain_require_active(domain, err) < 0)
+    if (call_flags(call, flags, AFFECT | more, err) < 0 || !(*domain = call_domain(call, handle, err)))
         return NULL;
-    return flags & DOMAIN_AFFECT_CONFIG ? object_config(&domain->object, err) : domain_def(domain, err);
+    if ((flags & AFFECT) == AFFECT)
+        return error_null(err, ERR_INVALID_ARG, "--live and --config exclude each other when values are asked for");
+    if (flags & DOMAIN_AFFECT_LIVE && domain_require_active(*domain, err) < 0)
+        return NULL;
+    return flags & DOMAIN_AFFECT_CONFIG ? object_config(&(*domain)->object, err) : domain_def(*domain, err);
 }
 
 struct wire_domain wire_domain_of(const struct call *call, const struct domain *domain)

@@ -5,8 +5,6 @@
 
 /* How much memory a guest has, and the limits of its definition. */
 
-#define AFFECT (DOMAIN_AFFECT_LIVE | DOMAIN_AFFECT_CONFIG)
-
 static int set_memory(struct call *call, const struct wire_domain *handle, uint64_t kib, unsigned flags,
                       struct error *err)
 {
@@ -53,10 +51,8 @@ static uint64_t limit(uint64_t kib)
 int handle_domain_get_memory_parameters(struct call *call, const struct domain_get_memory_parameters_args *args,
                                         struct domain_get_memory_parameters_ret *ret, struct error *err)
 {
-    if (call_flags(call, args->flags, AFFECT | TYPED_PARAM_STRING_OKAY, err) < 0)
-        return -1;
-    scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
+    scoped_domain struct domain *domain = NULL;
+    const struct domain_def *def = call_def(call, &args->dom, args->flags, TYPED_PARAM_STRING_OKAY, &domain, err);
     if (!def)
         return -1;
     static const struct memtune none = {0};
@@ -73,10 +69,8 @@ int handle_domain_get_memory_parameters(struct call *call, const struct domain_g
 int handle_domain_get_numa_parameters(struct call *call, const struct domain_get_numa_parameters_args *args,
                                       struct domain_get_numa_parameters_ret *ret, struct error *err)
 {
-    if (call_flags(call, args->flags, AFFECT | TYPED_PARAM_STRING_OKAY, err) < 0)
-        return -1;
-    scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
+    scoped_domain struct domain *domain = NULL;
+    const struct domain_def *def = call_def(call, &args->dom, args->flags, TYPED_PARAM_STRING_OKAY, &domain, err);
     if (!def)
         return -1;
     const struct numatune *tune = def->numatune;
@@ -115,10 +109,8 @@ int handle_domain_get_blkio_parameters(struct call *call, const struct domain_ge
         {"device_read_bytes_sec", offsetof(struct blkio_device, read_bytes_sec)},
         {"device_write_bytes_sec", offsetof(struct blkio_device, write_bytes_sec)},
     };
-    if (call_flags(call, args->flags, AFFECT | TYPED_PARAM_STRING_OKAY, err) < 0)
-        return -1;
-    scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
+    scoped_domain struct domain *domain = NULL;
+    const struct domain_def *def = call_def(call, &args->dom, args->flags, TYPED_PARAM_STRING_OKAY, &domain, err);
     if (!def)
         return -1;
     struct params params;
@@ -163,10 +155,8 @@ int handle_domain_get_scheduler_type(struct call *call, const struct domain_get_
 static int scheduler(struct call *call, const struct wire_domain *handle, int32_t nparams, unsigned flags,
                      struct params *params, struct error *err)
 {
-    if (call_flags(call, flags, AFFECT | TYPED_PARAM_STRING_OKAY, err) < 0)
-        return -1;
-    scoped_domain struct domain *domain = call_domain(call, handle, err);
-    const struct domain_def *def = domain ? call_def(domain, flags, err) : NULL;
+    scoped_domain struct domain *domain = NULL;
+    const struct domain_def *def = call_def(call, handle, flags, TYPED_PARAM_STRING_OKAY, &domain, err);
     if (!def)
         return -1;
     static const struct cputune none = {0};

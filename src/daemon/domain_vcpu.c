@@ -8,7 +8,6 @@
 /* Virtual CPUs and I/O threads: how many there are, what they have used, where they may run. CPU maps on the wire are
  * bytes, the lowest CPU in the lowest bit; cpumaps holds them one after the other, maplen bytes each. */
 
-#define AFFECT (DOMAIN_AFFECT_LIVE | DOMAIN_AFFECT_CONFIG)
 enum { MAPS_MAX = 8388608, MAP_MAX = CPU_SET_BITS / 8 };
 
 static void put_map(uint8_t *map, size_t length, const struct cpu_set *set)
@@ -79,10 +78,9 @@ static int guest_vcpus(struct domain *domain, unsigned flags, int32_t *number, s
 int handle_domain_get_vcpus_flags(struct call *call, const struct domain_get_vcpus_flags_args *args,
                                   struct domain_get_vcpus_flags_ret *ret, struct error *err)
 {
-    if (call_flags(call, args->flags, AFFECT | DOMAIN_VCPU_MAXIMUM | DOMAIN_VCPU_GUEST, err) < 0)
-        return -1;
-    scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
+    scoped_domain struct domain *domain = NULL;
+    const struct domain_def *def =
+        call_def(call, &args->dom, args->flags, DOMAIN_VCPU_MAXIMUM | DOMAIN_VCPU_GUEST, &domain, err);
     if (!def)
         return -1;
     if (args->flags & DOMAIN_VCPU_GUEST)
@@ -122,10 +120,8 @@ int handle_domain_set_vcpus_flags(struct call *call, const struct domain_set_vcp
 int handle_domain_get_vcpu_pin_info(struct call *call, const struct domain_get_vcpu_pin_info_args *args,
                                     struct domain_get_vcpu_pin_info_ret *ret, struct error *err)
 {
-    if (call_flags(call, args->flags, AFFECT, err) < 0)
-        return -1;
-    scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
+    scoped_domain struct domain *domain = NULL;
+    const struct domain_def *def = call_def(call, &args->dom, args->flags, 0, &domain, err);
     uint8_t *maps = def ? new_maps(call, args->ncpumaps, args->maplen, err) : NULL;
     if (!maps)
         return -1;
@@ -144,10 +140,8 @@ int handle_domain_get_vcpu_pin_info(struct call *call, const struct domain_get_v
 int handle_domain_get_emulator_pin_info(struct call *call, const struct domain_get_emulator_pin_info_args *args,
                                         struct domain_get_emulator_pin_info_ret *ret, struct error *err)
 {
-    if (call_flags(call, args->flags, AFFECT, err) < 0)
-        return -1;
-    scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
+    scoped_domain struct domain *domain = NULL;
+    const struct domain_def *def = call_def(call, &args->dom, args->flags, 0, &domain, err);
     uint8_t *maps = def ? new_maps(call, 1, args->maplen, err) : NULL;
     if (!maps)
         return -1;
@@ -203,10 +197,8 @@ int handle_domain_pin_iothread(struct call *call, const struct domain_pin_iothre
 int handle_domain_get_iothread_info(struct call *call, const struct domain_get_iothread_info_args *args,
                                     struct domain_get_iothread_info_ret *ret, struct error *err)
 {
-    if (call_flags(call, args->flags, AFFECT, err) < 0)
-        return -1;
-    scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    const struct domain_def *def = domain ? call_def(domain, args->flags, err) : NULL;
+    scoped_domain struct domain *domain = NULL;
+    const struct domain_def *def = call_def(call, &args->dom, args->flags, 0, &domain, err);
     if (!def)
         return -1;
     uint32_t count = def->iothread_ids.count > def->iothreads ? def->iothread_ids.count : def->iothreads;
