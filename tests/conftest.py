@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import uuid as uuids
 
 import pytest
 
@@ -182,3 +183,21 @@ def line(scratch):
     yield opened
     opened.close()
     os.unlink(path)
+
+
+@pytest.fixture
+def folder(scratch):
+    path = f"{scratch}/{uuids.uuid4().hex[:8]}"
+    os.mkdir(path)
+    return path
+
+
+@pytest.fixture
+def pool(host, connection, folder):
+    made = connection.storagePoolCreateXML(
+        f"<pool type='dir'><name>p{uuids.uuid4().hex[:6]}</name><target><path>{folder}</path></target></pool>")
+    yield made
+    assert not [name for name in os.listdir(folder) if name.startswith(".godwit")], "half-made volumes were left"
+    again = libvirt.open(host.uri)      # a test may have restarted the daemon
+    again.storagePoolLookupByName(made.name()).destroy()
+    again.close()

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import threading
-import uuid as uuids
 from xml.etree import ElementTree
 
 import pytest
@@ -12,13 +11,6 @@ from helpers.cli import godwit
 from helpers.tools import virsh, wait_until
 
 MIB = 1 << 20
-
-
-@pytest.fixture
-def folder(scratch):
-    path = f"{scratch}/{uuids.uuid4().hex[:8]}"
-    os.mkdir(path)
-    return path
 
 
 @pytest.fixture
