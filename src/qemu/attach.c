@@ -68,12 +68,9 @@ static int reconcile(struct domain *domain, struct error *err)
     return rc;
 }
 
-/* One try. -1 when the guest is there and has not answered. */
-static int settle_now(struct domain *domain, struct error *err)
+/* One try, by whoever holds the domain's job. -1 when the guest is there and has not answered. */
+static int settle_in_job(struct domain *domain, struct error *err)
 {
-    scoped_job struct job job = {0};
-    if (job_begin(&job, &domain->object, JOB_MODIFY, "find again", err) < 0)
-        return domain->process ? -1 : 0;
     if (!domain_active(domain))
         return 0;
     if (domain->stopping) {
@@ -90,6 +87,14 @@ static int settle_now(struct domain *domain, struct error *err)
     if (domain_active(domain) && domain->state == DOMAIN_SHUTDOWN && before != DOMAIN_SHUTDOWN)
         domain_after_shutdown(domain);
     return 0;
+}
+
+static int settle_now(struct domain *domain, struct error *err)
+{
+    scoped_job struct job job = {0};
+    if (job_begin(&job, &domain->object, JOB_MODIFY, "find again", err) < 0)
+        return domain->process ? -1 : 0;
+    return settle_in_job(domain, err);
 }
 
 static void settle(void *owner)
@@ -163,7 +168,6 @@ static void adopt(struct guest *guest)
     domain->shutoff_reason = status->shutoff_reason;
     object_activate(&domain->object, steal(guest->live), status->id);
     process_on_exit(domain->process, domain_exited, domain);
-    fiber_start("settle", settle, object_ref(&domain->object));
 }
 
 static void forget(const struct guest *guest, int reason)
@@ -195,6 +199,9 @@ static void take_back(void *owner)
         log_error("%s", err.message);
     if (!is_unborn(guest) && !process_has_exited(guest->process)) {
         adopt(guest);
+        /* in the same job: the next one must not find the state that its status file tells */
+        if (settle_in_job(domain, &err) < 0)
+            fiber_start("settle", settle, object_ref(&domain->object));
         return;
     }
     process_kill(guest->process, SIGKILL);
@@ -246,8 +253,10 @@ static int found(void *owner, const char *name, struct error *err)
     else if (guest->process && guest->status.state == DOMAIN_PAUSED &&
              guest->status.reason == DOMAIN_PAUSED_STARTING_UP)
         fiber_start("take back", take_back, steal(guest));
-    else if (guest->process)
+    else if (guest->process) {
         adopt(guest);
+        fiber_start("settle", settle, object_ref(&guest->domain->object));
+    }
     return 0; /* one that cannot be found must not hide the others */
 }
 
