@@ -349,10 +349,16 @@ struct work {
     void (*work)(void *argument);
     void (*release)(void *argument);
     void *argument;
-    struct work_gate *gate; /* NULL = none */
+    bool slow;
     struct condition finished;
     bool done, abandoned;
 };
+
+/* The threads are the process's, and so is the count of those that slow work holds. */
+static struct {
+    unsigned inside;
+    struct condition left;
+} slow;
 
 static void work_run(uv_work_t *request)
 {
@@ -364,9 +370,9 @@ static void work_done(uv_work_t *request, int status)
 {
     struct work *work = container_of(request, struct work, request);
     work->done = true;
-    if (work->gate) {
-        work->gate->inside--;
-        condition_wake(&work->gate->left);
+    if (work->slow) {
+        slow.inside--;
+        condition_wake(&slow.left);
     }
     if (!work->abandoned) {
         condition_wake(&work->finished);
@@ -377,11 +383,11 @@ static void work_done(uv_work_t *request, int status)
     free(work);
 }
 
-static int work_await(struct work_gate *gate, void (*run)(void *argument), void (*release)(void *argument),
-                      void *argument, deadline until, struct error *err)
+static int work_await(bool is_slow, void (*run)(void *argument), void (*release)(void *argument), void *argument,
+                      deadline until, struct error *err)
 {
     struct work *work = xcalloc(1, sizeof *work);
-    *work = (struct work){.work = run, .release = release, .argument = argument, .gate = gate};
+    *work = (struct work){.work = run, .release = release, .argument = argument, .slow = is_slow};
     condition_init(&work->finished);
     uv_queue_work(loop_get(), &work->request, work_run, work_done);
     int rc = condition_wait(&work->finished, until, err);
@@ -396,24 +402,26 @@ static int work_await(struct work_gate *gate, void (*run)(void *argument), void 
 int await_work(void (*run)(void *argument), void (*release)(void *argument), void *argument, deadline until,
                struct error *err)
 {
-    return work_await(NULL, run, release, argument, until, err);
+    return work_await(false, run, release, argument, until, err);
 }
 
-void work_gate_init(struct work_gate *gate, unsigned most)
+bool slow_work_is_full(void)
 {
-    *gate = (struct work_gate){.most = most};
-    condition_init(&gate->left);
+    return slow.inside >= SLOW_WORK_MAX;
 }
 
-int await_work_gated(struct work_gate *gate, void (*run)(void *argument), void (*release)(void *argument),
-                     void *argument, deadline until, struct error *err)
+int await_slow_work(void (*run)(void *argument), void (*release)(void *argument), void *argument, deadline until,
+                    struct error *err)
 {
-    while (gate->inside >= gate->most)
-        if (condition_wait(&gate->left, until, err) < 0) {
+    if (!slow.left.waiters.next)
+        condition_init(&slow.left);
+    while (slow_work_is_full())
+        if (condition_wait(&slow.left, until, err) < 0) {
             if (release)
                 release(argument);
-            return error_wrap(err, "%u of its kind are under way and do not end", gate->inside);
+            return error_wrap(err, "%u others of its kind are under way and do not end; does a server hang?",
+                              slow.inside);
         }
-    gate->inside++;
-    return work_await(gate, run, release, argument, until, err);
+    slow.inside++;
+    return work_await(true, run, release, argument, until, err);
 }

@@ -56,14 +56,12 @@ int await_fd(int fd, int events, deadline deadline, struct error *err);
 int await_work(void (*work)(void *argument), void (*release)(void *argument), void *argument, deadline deadline,
                struct error *err);
 
-/* Bounds how many worker threads one kind of work may hold at a time: what may hang for long (a file on a server that
- * does not answer) must leave threads to what must not (writing definitions). Work whose caller has given up counts,
- * too, until it ends. */
-struct work_gate {
-    unsigned most, inside;
-    struct condition left;
-};
-void work_gate_init(struct work_gate *gate, unsigned most);
-/* await_work() behind a gate. When the deadline passes at the gate the work never runs; release() is called as ever. */
-int await_work_gated(struct work_gate *gate, void (*work)(void *argument), void (*release)(void *argument),
-                     void *argument, deadline deadline, struct error *err);
+/* The same for work that may hang for long (a file on a server that does not answer). At most SLOW_WORK_MAX of it holds
+ * a thread, so that what must not wait (writing definitions) always finds one; work whose caller has given up counts,
+ * too, until it ends. When the deadline passes before there is room the work never runs; release() is called as
+ * ever. */
+#define SLOW_WORK_MAX 4 /* of the seven threads that the daemon's main() asks libuv for */
+int await_slow_work(void (*work)(void *argument), void (*release)(void *argument), void *argument, deadline deadline,
+                    struct error *err);
+/* The next one has to wait until one of others' ends. */
+bool slow_work_is_full(void);

@@ -99,7 +99,7 @@ static int image_do(const char *path, int what, uint64_t size, struct error *err
 {
     struct image_work *work = xcalloc(1, sizeof *work);
     *work = (struct image_work){.path = xstrdup(path), .what = what, .size = size};
-    if (await_work(image_work_run, image_work_free, work, deadline_ms(FILE_MS), err) < 0)
+    if (await_slow_work(image_work_run, image_work_free, work, deadline_ms(FILE_MS), err) < 0)
         return error_wrap(err, "image '%s' does not answer", path);
     static const char *const verbs[] = {"look for", "create", "remove"};
     int rc = work->errnum ? error_system(err, work->errnum, "cannot %s image '%s'", verbs[what], path) : work->there;

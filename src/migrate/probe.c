@@ -186,7 +186,7 @@ static void work(void *argument)
 int probe_run(struct probe **probe, uint64_t timeout_ms, struct error *err)
 {
     struct probe *running = steal(*probe);
-    if (await_work(work, release, running, deadline_ms(timeout_ms), err) < 0)
+    if (await_slow_work(work, release, running, deadline_ms(timeout_ms), err) < 0)
         return -1;
     *probe = running;
     return 0;

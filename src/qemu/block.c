@@ -89,7 +89,7 @@ static void look(void *argument)
 
 static int look_at(struct domain *domain, struct file_work *work, struct error *err)
 {
-    if (await_work_gated(&domain->driver->looks, look, file_work_free, work, deadline_ms(FILE_MS), err) < 0)
+    if (await_slow_work(look, file_work_free, work, deadline_ms(FILE_MS), err) < 0)
         return error_wrap(err, "the image does not answer");
     int rc = work->failed ? error_system(err, work->errnum, "cannot %s '%s'", work->failed, work->path) : 0;
     if (rc < 0)

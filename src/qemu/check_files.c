@@ -145,12 +145,11 @@ static bool eject(struct domain *domain, struct domain_def *live, const struct f
 
 int domain_check_files(struct domain *domain, struct domain_def *live, bool incoming, struct error *err)
 {
-    struct driver *driver = domain->driver;
     /* somebody else's files hang: that is no reason not to start this guest, and QEMU will find out about its files */
-    if (driver->looks.inside >= driver->looks.most)
+    if (slow_work_is_full())
         return 0;
     struct files *files = files_of(live);
-    if (files->count && await_work_gated(&driver->looks, look, files_free, files, deadline_ms(FILES_MS), err) < 0)
+    if (files->count && await_slow_work(look, files_free, files, deadline_ms(FILES_MS), err) < 0)
         return error_wrap(err, "looking for the disks and the kernel of domain '%s'", live->name);
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < files->count; i++)

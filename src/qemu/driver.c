@@ -64,9 +64,6 @@ struct domain_def *driver_parse(struct driver *driver, const char *xml, unsigned
     return domain_parse(xml, -1, flags, &driver->defaults, err);
 }
 
-/* Of main()'s seven worker threads. */
-enum { LOOKS_MAX = 3 };
-
 static size_t port_count(const struct driver *driver)
 {
     return driver->options.migration_port_last - driver->options.migration_port_first + 1u;
@@ -81,7 +78,6 @@ struct driver *driver_new(const struct driver_options *options, struct error *er
 {
     struct driver *driver = xcalloc(1, sizeof *driver);
     driver->options = *options;
-    work_gate_init(&driver->looks, LOOKS_MAX);
     driver->options.root = xstrdup(options->root);
     driver->options.hostname = xstrdup(options->hostname);
     driver->options.migration_address = options->migration_address ? xstrdup(options->migration_address) : NULL;

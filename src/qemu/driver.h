@@ -40,7 +40,6 @@ struct driver {
     char *cgroup_family;   /* see cgroup_family() */
     char *connection_uri; /* how other hosts' daemons connect to this one, set when it listens; NULL = they cannot */
     unsigned char *migration_ports; /* one byte a port: in use */
-    struct work_gate looks; /* at images and other files of guests, whose server may hang */
     bool measuring; /* a worker thread looks at the sizes of images, and may hang on a server that does */
     /* Called when a guest found again has answered, for what src/migrate has to finish or take back. May wait. */
     void (*attached)(struct domain *domain);

@@ -87,7 +87,7 @@ void stats_measure(struct domain **domains, size_t count)
     measure->driver = driver;
     each_file(domains, count, name_one, measure);
     driver->measuring = true;
-    if (await_work_gated(&driver->looks, look, measure_free, measure, deadline_ms(MEASURE_MS), NULL) < 0)
+    if (await_slow_work(look, measure_free, measure, deadline_ms(MEASURE_MS), NULL) < 0)
         return;
     size_t all = measure->count;
     measure->count = 0;
