@@ -18,6 +18,7 @@ enum {
     PROBE_MS = 30000,     /* asking a QEMU binary what it can, once per binary */
     HANDSHAKE_MS = 60000, /* to its first word: large memory that is preallocated takes its time */
     EXIT_MS = 2000,       /* from the monitor's end to the process's */
+    PORT_TRIES = 5,       /* for a display whose port others take while QEMU starts */
 };
 
 /* What only the running QEMU knows: the ptys that it opened, the memory that the guest has. */
@@ -182,28 +183,13 @@ static int find_volumes(struct driver *driver, struct domain_def *live, struct e
     return driver->find_volumes ? driver->find_volumes(driver->notify_owner, live, err) : 0;
 }
 
-static int launch(struct domain *domain, struct domain_def *live, const char *incoming, struct error *err)
+static int launch_once(struct domain *domain, struct domain_def *live, const struct qemu_command_options *options,
+                       struct error *err)
 {
-    struct driver *driver = domain->driver;
     scoped_arena struct arena *arena = arena_new();
-    const struct qemu_command_options options = {
-        .caps = qemu_caps_get(driver->caps, live->emulator, deadline_ms(PROBE_MS), err),
-        .ports = &driver->graphics_ports,
-        .channel_dir = domain_lib_path(domain, arena),
-        .nvram_dir = driver->nvram_dir,
-        .incoming = incoming,
-    };
     scoped_qemu_command struct qemu_command command = {0};
-    if (!options.caps || find_volumes(driver, live, err) < 0)
-        return -1;
-    name_machine(live, options.caps);
-    if (status_check(driver, live, err) < 0 || domain_check_files(domain, live, incoming, err) < 0 ||
-        domain_check_pages(live, err) < 0 || domain_name_processor(driver, live, err) < 0 ||
-        directory_make(options.channel_dir, 0700, err) < 0 ||
-        qemu_command_prepare(live, &options, err) < 0 || qemu_nvram_create(live, false, err) < 0 ||
-        qemu_command_build(&command, live, &options, err) < 0)
-        return -1;
-    if (refuse_second(domain, err) < 0)
+    if (qemu_command_prepare(live, options, err) < 0 || qemu_nvram_create(live, false, err) < 0 ||
+        qemu_command_build(&command, live, options, err) < 0 || refuse_second(domain, err) < 0)
         return -1;
     free(domain->monitor_path);
     domain->monitor_path = domain_new_monitor_path(domain);
@@ -216,9 +202,44 @@ static int launch(struct domain *domain, struct domain_def *live, const char *in
         .monitor_path = domain->monitor_path,
         .log_path = domain_log_path(domain, arena),
     };
-    int rc = run(domain, &spawn, live, incoming, err);
+    int rc = run(domain, &spawn, live, options->incoming, err);
     if (rc < 0)
         unlink(spawn.monitor_path);
+    return rc;
+}
+
+/* Between our look at a port and QEMU's bind another program can take it; the next look finds another. */
+static bool lost_its_port(const struct domain_def *live, const struct error *err)
+{
+    bool ours = false;
+    for (uint32_t i = 0; i < live->graphics.count; i++)
+        ours = ours || live->graphics.item[i]->autoport == YESNO_YES;
+    /* QEMU's words for VNC, libspice's for SPICE */
+    return ours && (strstr(err->message, "Address already in use") || strstr(err->message, "binding socket to"));
+}
+
+static int launch(struct domain *domain, struct domain_def *live, const char *incoming, struct error *err)
+{
+    struct driver *driver = domain->driver;
+    scoped_arena struct arena *arena = arena_new();
+    const struct qemu_command_options options = {
+        .caps = qemu_caps_get(driver->caps, live->emulator, deadline_ms(PROBE_MS), err),
+        .ports = &driver->graphics_ports,
+        .channel_dir = domain_lib_path(domain, arena),
+        .nvram_dir = driver->nvram_dir,
+        .incoming = incoming,
+    };
+    if (!options.caps || find_volumes(driver, live, err) < 0)
+        return -1;
+    name_machine(live, options.caps);
+    if (status_check(driver, live, err) < 0 || domain_check_files(domain, live, incoming, err) < 0 ||
+        domain_check_pages(live, err) < 0 || domain_name_processor(driver, live, err) < 0 ||
+        directory_make(options.channel_dir, 0700, err) < 0)
+        return -1;
+    int rc = launch_once(domain, live, &options, err);
+    for (int left = PORT_TRIES - 1; rc < 0 && left > 0 && !domain->starting->destroyed && lost_its_port(live, err);
+         left--)
+        rc = launch_once(domain, live, &options, err);
     return rc;
 }
 

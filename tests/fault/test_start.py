@@ -9,7 +9,7 @@ import time
 import libvirt
 import pytest
 
-from helpers.guest import bare_xml, disk_image, domain_xml
+from helpers.guest import EMULATOR, bare_xml, disk_image, domain_xml
 
 pytestmark = pytest.mark.godwit
 
@@ -48,6 +48,28 @@ def test_what_else_a_start_lacks_is_named(connection, devices, extra, words):
     with pytest.raises(libvirt.libvirtError) as caught:
         connection.createXML(re.sub("<os>.*?</os>", "", xml, count=1) if "<os>" in extra else xml)
     assert words in str(caught.value), caught.value
+
+
+# QEMU, but the first two displays that it shall open find somebody else (itself: the socket is inherited) at their port.
+ROBBED = f"""#!/usr/bin/python3
+import os, re, socket, sys
+port = re.search(r"(?<=127.0.0.1:)[0-9]+", sys.argv[sys.argv.index("-vnc") + 1]) if "-vnc" in sys.argv else None
+if port and not os.path.exists(__file__ + ".2"):
+    open(__file__ + (".2" if os.path.exists(__file__ + ".1") else ".1"), "x")
+    taken = socket.create_server(("127.0.0.1", 5900 + int(port[0])))
+    taken.set_inheritable(True)
+os.execv("{EMULATOR}", ["{EMULATOR}", *sys.argv[1:]])
+"""
+
+
+def test_port_of_a_display_that_somebody_else_takes_meanwhile(connection, scratch):
+    with open(f"{scratch}/robbed", "w") as out:
+        out.write(ROBBED)
+    os.chmod(f"{scratch}/robbed", 0o755)
+    domain = connection.createXML(domain_xml("robbed", boot=False, serial=None, memory_kib=65528, emulator=f"{scratch}/robbed",
+                                             devices="<graphics type='vnc' autoport='yes' listen='127.0.0.1'/>"))
+    assert os.path.exists(f"{scratch}/robbed.2") and re.search("<graphics type='vnc' port='59[0-9]{2}'", domain.XMLDesc())
+    domain.destroy()
 
 
 @pytest.mark.skipif(not os.path.exists("/sys/kernel/mm/hugepages/hugepages-2048kB"), reason="no huge pages in this kernel")
