@@ -16,6 +16,7 @@ const struct command_group command_groups[] = {
     {"host", "Host and hypervisor"},
     {"pool", "Storage pools"},
     {"volume", "Storage volumes"},
+    {"secret", "Secrets"},
     {"virsh", "The shell itself"},
     {0},
 };
@@ -27,7 +28,7 @@ static const struct command *const tables[] = {
     info_commands,    device_commands,  stats_commands,    resource_commands,   display_commands, console_commands,
     event_commands,   monitor_commands, job_commands,      migrate_commands, relay_commands,
     pool_commands,    pool_define_commands, pool_event_commands, pool_list_commands, volume_commands,
-    volume_change_commands, volume_stream_commands,
+    volume_change_commands, volume_stream_commands, secret_commands,
 };
 
 static const struct command_option output_option = {"output", OPTION_STRING, OPTION_NAMED, "how to print: table or "

@@ -117,4 +117,4 @@ extern const struct command agent_commands[], pin_commands[], tune_commands[], b
     device_commands[], stats_commands[], resource_commands[], display_commands[], console_commands[], event_commands[],
     monitor_commands[], job_commands[], migrate_commands[], relay_commands[],
     pool_commands[], pool_define_commands[], pool_event_commands[], pool_list_commands[], volume_commands[],
-    volume_change_commands[], volume_stream_commands[];
+    volume_change_commands[], volume_stream_commands[], secret_commands[];

@@ -6,6 +6,7 @@
 #include "qemu/domain.h"
 #include "rpc/params.h"
 #include "rpc/server.h"
+#include "secret/secret.h"
 #include "storage/pool.h"
 #include "wire_types.h"
 
@@ -14,6 +15,7 @@
 struct daemon {
     struct options *options;
     struct driver *driver;
+    struct secrets *secrets;
     struct storage *storage;
     struct qemu_host *host; /* made when first asked for: call_host() */
     struct server *server;
@@ -71,11 +73,19 @@ struct pool *call_pool(const struct call *call, const struct wire_storage_pool *
 struct volume *call_volume(const struct call *call, const struct wire_storage_vol *handle, struct error *err);
 struct wire_storage_pool wire_pool_of(const struct call *call, const struct pool *pool);
 struct wire_storage_vol wire_volume_of(const struct call *call, const struct volume *volume);
+/* secret.c: whoever listens hears of them. */
+void secrets_wire(struct daemon *daemon);
 /* storage_domain.c: what domains and storage ask of each other. */
 void storage_wire(struct daemon *daemon);
 
 /* events.c */
-enum event_class { EVENT_CLASS_DOMAIN, EVENT_CLASS_STORAGE_POOL, EVENT_CLASS_MONITOR, EVENT_CLASSES };
+enum event_class {
+    EVENT_CLASS_DOMAIN,
+    EVENT_CLASS_STORAGE_POOL,
+    EVENT_CLASS_SECRET,
+    EVENT_CLASS_MONITOR,
+    EVENT_CLASSES
+};
 /* Tells the clients that registered for it. body is the generated struct of the event's callback form. */
 void events_tell(struct daemon *daemon, enum event_class class, const unsigned char uuid[UUID_SIZE], int event_id,
                  const void *body);

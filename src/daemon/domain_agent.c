@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/base64.h"
 #include "qemu/agent_info.h"
 #include "qemu/vcpu.h"
 

@@ -23,7 +23,7 @@ struct registration {
 };
 
 /* In the order of enum event_class, as the schema names them. */
-static const char *const class_names[EVENT_CLASSES] = {"domain", "storage-pool"};
+static const char *const class_names[EVENT_CLASSES] = {"domain", "storage-pool", "secret"};
 
 static const struct wire_procedure *of_class[EVENT_CLASSES][EVENT_IDS], *without_callback[EVENT_IDS];
 static const struct wire_procedure *const *const with_callback = of_class[EVENT_CLASS_DOMAIN];

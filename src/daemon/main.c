@@ -120,6 +120,10 @@ static int daemon_start(struct daemon *daemon, struct error *err)
     daemon->driver->notify_owner = daemon;
     daemon->driver->notify = events_notify;
     daemon->driver->monitor_event = events_monitor;
+    daemon->secrets = secrets_new(options->root ? options->root : "/", err);
+    if (!daemon->secrets)
+        return -1;
+    secrets_wire(daemon);
     struct storage_options storage_options = {.root = options->root};
     memcpy(storage_options.host_uuid, driver_options.host_uuid, UUID_SIZE);
     daemon->storage = storage_new(&storage_options, err);

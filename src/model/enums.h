@@ -249,6 +249,10 @@ unsigned words_value(const struct words *words, const char *word);
     X(P, FILE, "file") X(P, BLOCK, "block") X(P, DIR, "dir") X(P, NETWORK, "network") X(P, NETDIR, "netdir") \
     X(P, PLOOP, "ploop")
 #define VOLUME_ALLOCATION_WORDS(X, P) X(P, DEFAULT, "default") X(P, CAPACITY, "capacity")
+/* in the order of SECRET_USAGE_TYPE_*, which begins with none at 0 */
+#define SECRET_USAGE_WORDS(X, P)                                                                          \
+    X(P, NONE, "none") X(P, VOLUME, "volume") X(P, CEPH, "ceph") X(P, ISCSI, "iscsi") X(P, TLS, "tls")    \
+    X(P, VTPM, "vtpm")
 
 #define MODEL_ENUMS(E)                                                                                            \
     E(yesno, YESNO, YESNO_WORDS)                                                                                  \
@@ -360,7 +364,8 @@ unsigned words_value(const struct words *words, const char *word);
     E(pool_type, POOL_TYPE, POOL_TYPE_WORDS)                                                                      \
     E(pool_adapter, POOL_ADAPTER, POOL_ADAPTER_WORDS)                                                             \
     E(volume_type, VOLUME_TYPE, VOLUME_TYPE_WORDS)                                                                \
-    E(volume_allocation, VOLUME_ALLOCATION, VOLUME_ALLOCATION_WORDS)
+    E(volume_allocation, VOLUME_ALLOCATION, VOLUME_ALLOCATION_WORDS)                                              \
+    E(secret_usage, SECRET_USAGE, SECRET_USAGE_WORDS)
 
 #define ENUM_MEMBER(prefix, name, word) prefix##_##name,
 #define DECLARE_ENUM(type, PREFIX, WORDS)                                                   \

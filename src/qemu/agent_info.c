@@ -255,20 +255,3 @@ int agent_filesystems(struct domain *domain, struct arena *arena, struct wire_do
     }
     return (int)whole;
 }
-
-char *base64_encode(struct arena *arena, const void *data, size_t length)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const unsigned char *bytes = data;
-    char *text = arena_alloc(arena, (length + 2) / 3 * 4 + 1), *at = text;
-    for (size_t i = 0; i < length; i += 3) {
-        size_t left = length - i;
-        uint32_t three = (uint32_t)bytes[i] << 16 | (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
-                         (left > 2 ? bytes[i + 2] : 0u);
-        *at++ = digits[three >> 18];
-        *at++ = digits[three >> 12 & 63];
-        *at++ = left > 1 ? digits[three >> 6 & 63] : '=';
-        *at++ = left > 2 ? digits[three & 63] : '=';
-    }
-    return text;
-}

@@ -17,6 +17,3 @@ int agent_interfaces(struct domain *domain, struct arena *arena, struct wire_dom
                      struct error *err);
 /* Its mounted file systems; returns how many, or -1. */
 int agent_filesystems(struct domain *domain, struct arena *arena, struct wire_domain_fsinfo **list, struct error *err);
-
-/* Standard base64, in the arena. */
-char *base64_encode(struct arena *arena, const void *data, size_t length);

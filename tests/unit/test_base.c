@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/arena.h"
+#include "base/base64.h"
 #include "base/cpu_set.h"
 #include "base/fiber.h"
 #include "base/files.h"
@@ -420,9 +421,28 @@ static void a_log_that_nobody_reads_stops_nobody(void **state)
     in_fiber(log_story);
 }
 
+static void test_base64(void **state)
+{
+    scoped_arena struct arena *arena = arena_new();
+    static const char *const refused[] = {"Zg", "Zg=", "Z===", "=", "Zg==Zg==", "Z-m8", "Zm8=x"};
+    size_t length;
+    assert_string_equal(base64_encode(arena, "", 0), "");
+    assert_string_equal(base64_encode(arena, "f", 1), "Zg==");
+    assert_string_equal(base64_encode(arena, "fo", 2), "Zm8=");
+    assert_string_equal(base64_encode(arena, "foob\xff", 5), "Zm9vYv8=");
+    assert_string_equal(base64_decode(arena, "", &length), "");
+    assert_string_equal(base64_decode(arena, "Zm8=\n", &length), "fo");
+    assert_int_equal(length, 2);
+    assert_memory_equal(base64_decode(arena, "Zm9v\nYv8=", &length), "foob\xff", 5);
+    assert_int_equal(length, 5);
+    for (size_t i = 0; i < COUNT(refused); i++)
+        assert_null(base64_decode(arena, refused[i], &length));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_base64),
         cmocka_unit_test(words_are_quoted_for_a_shell), cmocka_unit_test(words_are_written_as_xml),
         cmocka_unit_test(numbers_are_read_strictly), cmocka_unit_test(uuids_go_round),
         cmocka_unit_test(sets_are_written_in_their_shortest_form),

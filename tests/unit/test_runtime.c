@@ -86,15 +86,6 @@ static void test_keys(void **state)
     assert_false(key_codeset_known(KEYCODE_SET_WIN32));
 }
 
-static void test_base64(void **state)
-{
-    scoped_arena struct arena *arena = arena_new();
-    assert_string_equal(base64_encode(arena, "", 0), "");
-    assert_string_equal(base64_encode(arena, "f", 1), "Zg==");
-    assert_string_equal(base64_encode(arena, "fo", 2), "Zm8=");
-    assert_string_equal(base64_encode(arena, "foob\xff", 5), "Zm9vYv8=");
-}
-
 /* -- an agent that lies -------------------------------------------------------------------------------------------- */
 
 static struct {
@@ -291,7 +282,6 @@ int main(void)
         cmocka_unit_test(test_thread_stats),
         cmocka_unit_test(test_host_cpus),
         cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_base64),
         cmocka_unit_test(test_agent_answers),
         cmocka_unit_test(test_agent_refuses),
         cmocka_unit_test(test_agent_nests_deeply),
