@@ -27,6 +27,7 @@ enum option_flag {
     OPTION_NAMED = 2,    /* never taken from a word without --name */
     OPTION_EMPTY_OK = 4, /* "" is a value */
     OPTION_ALONE = 8,    /* with it nothing else is required */
+    OPTION_REPEATED = 16, /* may be given several times; the value is all of them, a line each */
 };
 
 /* Names that could stand where `prefix` does; calls offer() for each. Waits when it asks the daemon; its errors only
@@ -51,7 +52,7 @@ enum command_flag {
     COMMAND_HIDDEN = 2,        /* not in help */
 };
 
-#define COMMAND_OPTIONS_MAX 64
+#define COMMAND_OPTIONS_MAX 96
 
 struct command {
     const char *name;

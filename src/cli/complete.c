@@ -33,7 +33,7 @@ static const struct command_option *walk_words(const struct command *command, si
             const struct command_option *option = &command->options[row];
             if (!takes_word(option) || (option->flags & OPTION_NAMED) || given[row])
                 continue;
-            given[row] = option->type != OPTION_REST;
+            given[row] = option->type != OPTION_REST && !(option->flags & OPTION_REPEATED);
             break;
         }
     }

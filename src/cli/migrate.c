@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli/migrate_check.h"
+#include "cli/migrate_map.h"
 #include "cli/migrate_owner.h"
 
 #include <string.h>
@@ -301,7 +302,7 @@ static int run_migrate(struct invocation *in, struct error *err)
     for (size_t i = 0; i < COUNT(migrate_params); i++)
         if (option_given(in, migrate_params[i].option) && add_param(in, &migration.params, i, err) < 0)
             return -1;
-    if (domain_get(in, &migration.dom, err) < 0)
+    if (domain_get(in, &migration.dom, err) < 0 || migrate_map(in, &migration, err) < 0)
         return -1;
     if (option_given(in, "check"))
         return migrate_check(in, &migration, &destinations, err);
@@ -362,6 +363,7 @@ static const struct command_option migrate_options[] = {
     {"timeout-suspend", OPTION_BOOL, 0, "suspend the guest then"},
     {"timeout-postcopy", OPTION_BOOL, 0, "switch to post-copy then"},
     {"xml", OPTION_STRING, 0, "file with the XML for the destination"},
+    MIGRATE_MAP_OPTIONS,
     {"migrate-disks", OPTION_STRING, 0, "disks to copy, with commas between them"},
     {"disks-port", OPTION_NUMBER, 0, "port on which the destination takes disks"},
     {"disks-uri", OPTION_STRING, 0, "where the disks go"},

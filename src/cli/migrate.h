@@ -15,6 +15,11 @@ struct migration {
     bool unsettled; /* out: it failed, and whether the guest runs on the destination could not be found out */
 };
 
+/* A parameter that is text; NULL when it is not given. */
+const char *migration_param(const struct migration *migration, const char *name);
+/* Sets it, given or not. */
+void migration_replace_param(struct migration *migration, const char *name, const char *value);
+
 /* Waits until the migration has ended, either way. Client-driven: begin, prepare, perform, finish, confirm, in the
  * parameters form when both daemons know it, else in the older third form. When a phase fails, the destination is told
  * to throw the guest away and the source to go on with it; the first error is the one that is given back. When the
