@@ -29,7 +29,7 @@ struct phases {
     const char *uri; /* where the guest's state goes; NULL until prepare */
 };
 
-static const char *param_string(const struct migration *migration, const char *name)
+const char *migration_param(const struct migration *migration, const char *name)
 {
     const char *value = NULL;
     params_get_string(migration->params.items, migration->params.count, name, &value, NULL);
@@ -43,7 +43,7 @@ static uint64_t param_bandwidth(const struct migration *migration)
     return value;
 }
 
-static void replace_param(struct migration *migration, const char *name, const char *value)
+void migration_replace_param(struct migration *migration, const char *name, const char *value)
 {
     for (uint32_t i = 0; i < migration->params.count; i++)
         if (strcmp(migration->params.items[i].field, name) == 0) {
@@ -69,8 +69,8 @@ static int phase_begin(struct phases *phases, struct error *err)
         return 0;
     }
     struct domain_migrate_begin3_args args = {
-        .dom = migration->dom, .xmlin = param_string(migration, MIGRATE_PARAM_DEST_XML), .flags = flags,
-        .dname = param_string(migration, MIGRATE_PARAM_DEST_NAME), .resource = param_bandwidth(migration),
+        .dom = migration->dom, .xmlin = migration_param(migration, MIGRATE_PARAM_DEST_XML), .flags = flags,
+        .dname = migration_param(migration, MIGRATE_PARAM_DEST_NAME), .resource = param_bandwidth(migration),
     };
     struct domain_migrate_begin3_ret ret;
     if (remote_domain_migrate_begin3(client, &args, migration->arena, &ret, err) < 0)
@@ -102,10 +102,10 @@ static int phase_prepare(struct phases *phases, struct error *err)
 {
     struct migration *migration = phases->migration;
     struct client *client = migration->destination->client;
-    const char *given = param_string(migration, MIGRATE_PARAM_URI), *chosen;
+    const char *given = migration_param(migration, MIGRATE_PARAM_URI), *chosen;
     struct cookie in = phases->cookie;
     if (phases->params_form) {
-        replace_param(migration, MIGRATE_PARAM_DEST_XML, phases->xml);
+        migration_replace_param(migration, MIGRATE_PARAM_DEST_XML, phases->xml);
         struct domain_migrate_prepare3_params_args args = {
             .params = migration->params.items, .params_count = migration->params.count, .cookie_in = in.data,
             .cookie_in_length = in.length, .flags = destination_flags(migration),
@@ -118,7 +118,7 @@ static int phase_prepare(struct phases *phases, struct error *err)
     } else {
         struct domain_migrate_prepare3_args args = {
             .cookie_in = in.data, .cookie_in_length = in.length, .uri_in = given,
-            .flags = destination_flags(migration), .dname = param_string(migration, MIGRATE_PARAM_DEST_NAME),
+            .flags = destination_flags(migration), .dname = migration_param(migration, MIGRATE_PARAM_DEST_NAME),
             .resource = param_bandwidth(migration), .dom_xml = phases->xml,
         };
         struct domain_migrate_prepare3_ret ret;
@@ -129,7 +129,7 @@ static int phase_prepare(struct phases *phases, struct error *err)
     }
     phases->uri = chosen ? chosen : given;
     if (chosen && phases->params_form)
-        replace_param(migration, MIGRATE_PARAM_URI, chosen);
+        migration_replace_param(migration, MIGRATE_PARAM_URI, chosen);
     return 0;
 }
 
@@ -152,7 +152,7 @@ static int phase_perform(struct phases *phases, struct error *err)
     }
     struct domain_migrate_perform3_args args = {
         .dom = migration->dom, .cookie_in = in.data, .cookie_in_length = in.length, .uri = phases->uri, .flags = flags,
-        .dname = param_string(migration, MIGRATE_PARAM_DEST_NAME), .resource = param_bandwidth(migration),
+        .dname = migration_param(migration, MIGRATE_PARAM_DEST_NAME), .resource = param_bandwidth(migration),
     };
     struct domain_migrate_perform3_ret ret;
     if (remote_domain_migrate_perform3(client, &args, migration->arena, &ret, err) < 0)
@@ -165,11 +165,11 @@ static int phase_finish(struct phases *phases, bool cancelled, struct error *err
 {
     struct migration *migration = phases->migration;
     struct client *client = migration->destination->client;
-    const char *name = param_string(migration, MIGRATE_PARAM_DEST_NAME) ?: migration->dom.name;
+    const char *name = migration_param(migration, MIGRATE_PARAM_DEST_NAME) ?: migration->dom.name;
     struct cookie in = phases->cookie;
     phases->cookie = (struct cookie){0};
     if (phases->params_form) {
-        replace_param(migration, MIGRATE_PARAM_DEST_NAME, name);
+        migration_replace_param(migration, MIGRATE_PARAM_DEST_NAME, name);
         struct domain_migrate_finish3_params_args args = {
             .params = migration->params.items, .params_count = migration->params.count, .cookie_in = in.data,
             .cookie_in_length = in.length, .flags = destination_flags(migration), .cancelled = cancelled,
@@ -222,7 +222,7 @@ static int finish(struct phases *phases, struct error *err)
     if (phase_finish(phases, false, err) == 0)
         return WIRE_MIGRATION_OWNER_DESTINATION;
     int owner = owner_after_failure(migration);
-    const char *here = migration->dom.name, *there = param_string(migration, MIGRATE_PARAM_DEST_NAME) ?: here;
+    const char *here = migration->dom.name, *there = migration_param(migration, MIGRATE_PARAM_DEST_NAME) ?: here;
     if (owner == WIRE_MIGRATION_OWNER_SOURCE)
         command_failed(err, "the destination could not finish the migration");
     else if (owner == WIRE_MIGRATION_OWNER_UNKNOWN) {
@@ -313,10 +313,10 @@ static int run_by_source(struct migration *migration, struct error *err)
     if (connection_supports(source, FEATURE_PARAMS))
         return remote_domain_migrate_perform3_params(source->client, &args, migration->arena, &ret, err);
     struct domain_migrate_perform3_args old = {
-        .dom = migration->dom, .xmlin = param_string(migration, MIGRATE_PARAM_DEST_XML),
+        .dom = migration->dom, .xmlin = migration_param(migration, MIGRATE_PARAM_DEST_XML),
             .dconnuri = migration->peer_uri,
-        .uri = param_string(migration, MIGRATE_PARAM_URI), .flags = migration->flags,
-        .dname = param_string(migration, MIGRATE_PARAM_DEST_NAME), .resource = param_bandwidth(migration),
+        .uri = migration_param(migration, MIGRATE_PARAM_URI), .flags = migration->flags,
+        .dname = migration_param(migration, MIGRATE_PARAM_DEST_NAME), .resource = param_bandwidth(migration),
     };
     struct domain_migrate_perform3_ret old_ret;
     return remote_domain_migrate_perform3(source->client, &old, migration->arena, &old_ret, err);

@@ -120,6 +120,8 @@ static int set_value(struct invocation *in, const struct command_option *option,
         append_rest(in, value);
     if (!*slot)
         *slot = value;
+    else if (option->flags & OPTION_REPEATED)
+        *slot = arena_printf(in->arena, "%s\n%s", *slot, value);
     return 0;
 }
 
@@ -133,7 +135,7 @@ static int parse_option(struct lexer *lexer, struct invocation *in, const char *
     if (!option)
         return error_set(err, ERR_INVALID_ARG, "command '%s' has no option --%s; 'help %s' lists its options",
                          in->command->name, name, in->command->name);
-    if (option->type != OPTION_REST && *option_slot(in, option))
+    if (option->type != OPTION_REST && !(option->flags & OPTION_REPEATED) && *option_slot(in, option))
         return error_set(err, ERR_INVALID_ARG, "option --%s is given twice", option->name);
     if (option->type == OPTION_BOOL)
         return equal ? error_set(err, ERR_INVALID_ARG, "option --%s takes no value, but has '=%s'", name, equal + 1)

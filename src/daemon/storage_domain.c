@@ -38,35 +38,80 @@ static void each_disk(void *owner,
 
 /* -- disks of type volume ------------------------------------------------------------------------------------------ */
 
-static int find_volume(struct daemon *daemon, struct domain_def *live, struct disk *disk, struct error *err)
+/* A reference of the pool, which is active, with all its volumes known. */
+static struct pool *find_pool(struct daemon *daemon, const struct disk_source *source, struct error *err)
 {
-    struct disk_source *source = &disk->source;
     struct object *object = registry_find_name(&daemon->storage->pools, source->pool ? source->pool : "", err);
     scoped_pool struct pool *pool = object ? pool_of(object_ref(object)) : NULL;
     if (pool && !object_active(&pool->object))
-        return error_set(err, ERR_CONFIG_UNSUPPORTED, "storage pool '%s' containing volume '%s' is not active; start "
-                         "it first", source->pool, source->volume);
-    if (!pool || pool_require_active(pool, err) < 0)
-        return -1;
-    const struct volume *volume = volume_find(pool, source->volume ? source->volume : "", err);
+        return error_null(err, ERR_CONFIG_UNSUPPORTED, "storage pool '%s' containing volume '%s' is not active; start "
+                          "it first", source->pool, source->volume);
+    return pool && pool_require_active(pool, err) == 0 ? steal(pool) : NULL;
+}
+
+static int find_volume(struct daemon *daemon, struct disk *disk, struct arena *arena, struct error *err)
+{
+    struct disk_source *source = &disk->source;
+    scoped_pool struct pool *pool = find_pool(daemon, source, err);
+    const struct volume *volume = pool ? volume_find(pool, source->volume ? source->volume : "", err) : NULL;
     if (!volume)
         return -1;
     source->file = source->dev = NULL;
     if (volume->facts.type == STORAGE_VOL_FILE)
-        source->file = arena_strdup(live->arena, volume->path);
+        source->file = arena_strdup(arena, volume->path);
     else if (volume->facts.type == STORAGE_VOL_BLOCK)
-        source->dev = arena_strdup(live->arena, volume->path);
+        source->dev = arena_strdup(arena, volume->path);
     else
         return error_set(err, ERR_CONFIG_UNSUPPORTED, "volume '%s' of pool '%s' is neither a file nor a block device",
                          source->volume, source->pool);
     return 0;
 }
 
+static int place_volume(void *owner, struct disk *disk, struct arena *arena, struct error *err)
+{
+    struct disk_source *source = &disk->source;
+    if (find_volume(owner, disk, arena, err) == 0)
+        return 0;
+    scoped_pool struct pool *pool = find_pool(owner, source, err);
+    const char *name = source->volume ? source->volume : "";
+    if (!pool || volume_find(pool, name, NULL))
+        return -1;
+    const struct pool_def *def = pool_def(pool, err);
+    if (!pool_backend(pool)->files || !def->target.path || !*name || *name == '.' || strchr(name, '/'))
+        return error_set(err, ERR_OPERATION_UNSUPPORTED,
+                         "pool '%s' has no volume '%s', and it can only be made there by hand: make it first",
+                         source->pool, name);
+    source->file = arena_printf(arena, "%s/%s", def->target.path, name);
+    source->dev = NULL;
+    return 0;
+}
+
+static void image_changed(void *owner, const char *path)
+{
+    const struct daemon *daemon = owner;
+    size_t length = strlen(path);
+    while (length && path[length - 1] != '/')
+        length--;
+    for (struct object *object = registry_first(&daemon->storage->pools); object; object = registry_next(object)) {
+        scoped_pool struct pool *pool = pool_of(object_ref(object));
+        const struct pool_def *def = object_active(object) ? pool_def(pool, NULL) : NULL;
+        const char *target = def && pool_backend(pool)->files ? def->target.path : NULL;
+        struct error err;
+        if (!target || strlen(target) + 1 != length || strncmp(target, path, length - 1) != 0)
+            continue;
+        if (pool_refresh(pool, "a migration", &err) < 0)
+            log_warning("pool '%s' does not show what happened to '%s' until it is refreshed: %s", pool_name(pool),
+                        path, err.message);
+        return; /* no other has this directory, and the list may have changed while we waited */
+    }
+}
+
 static int find_volumes(void *owner, struct domain_def *live, struct error *err)
 {
     for (uint32_t i = 0; i < live->disks.count; i++) {
         struct disk *disk = live->disks.item[i];
-        if (disk->source.type == SOURCE_TYPE_VOLUME && disk->source.volume && find_volume(owner, live, disk, err) < 0)
+        if (disk->source.type == SOURCE_TYPE_VOLUME && disk->source.volume &&
+            find_volume(owner, disk, live->arena, err) < 0)
             return error_wrap(err, "disk '%s'", disk->target);
     }
     return 0;
@@ -103,6 +148,8 @@ static bool has_volumes(const struct domain_def *def)
 void storage_wire(struct daemon *daemon)
 {
     daemon->driver->find_volumes = find_volumes;
+    daemon->driver->place_volume = place_volume;
+    daemon->driver->image_changed = image_changed;
     struct registry *domains = &daemon->driver->domains;
     for (struct object *object = registry_first(domains), *next; object; object = next) {
         next = registry_next(object);

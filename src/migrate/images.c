@@ -107,7 +107,14 @@ static int image_do(const char *path, int what, uint64_t size, struct error *err
     return rc;
 }
 
-static void remove_listed(const char *list_file, const char *name)
+/* Its pool, if it lies in one, learns of it. */
+static void tell_pool(const struct driver *driver, const char *path)
+{
+    if (driver->image_changed)
+        driver->image_changed(driver->notify_owner, path);
+}
+
+static void remove_listed(const struct driver *driver, const char *list_file, const char *name)
 {
     scoped_arena struct arena *arena = arena_new();
     scoped_json json_t *list = list_read(list_file, arena);
@@ -115,8 +122,11 @@ static void remove_listed(const char *list_file, const char *name)
     json_t *path;
     json_array_foreach (list, i, path) {
         struct error err = {0};
-        if (json_is_string(path) && image_do(json_string_value(path), IMAGE_REMOVE, 0, &err) < 0)
+        if (!json_is_string(path))
+            continue;
+        if (image_do(json_string_value(path), IMAGE_REMOVE, 0, &err) < 0)
             log_error("domain '%s' did not arrive: %s; remove it by hand", name, err.message);
+        tell_pool(driver, json_string_value(path));
     }
 }
 
@@ -191,7 +201,19 @@ static int make(struct migration *migration, const struct disk *disk, const stru
         image_do(path, IMAGE_REMOVE, 0, NULL);
         return -1;
     }
-    return raw ? 0 : run_qemu_img(disk, backing, backing_format, told->capacity, err);
+    if (!raw && run_qemu_img(disk, backing, backing_format, told->capacity, err) < 0)
+        return -1;
+    tell_pool(migration->domain->driver, path);
+    return 0;
+}
+
+/* A volume lies where its pool here says. */
+static int place(const struct migration *migration, struct disk *disk, struct arena *arena, struct error *err)
+{
+    const struct driver *driver = migration->domain->driver;
+    if (!driver->place_volume || driver->place_volume(driver->notify_owner, disk, arena, err) == 0)
+        return 0;
+    return error_wrap(err, "disk %s", disk->target);
 }
 
 /* A whole copy in an image of its own lies over nothing. */
@@ -209,7 +231,10 @@ int images_make(struct migration *migration, struct domain_def *def, const struc
     images_forget(migration->domain); /* of an earlier arrival: they are no longer ours to remove */
     for (uint32_t i = 0; i < def->disks.count; i++) {
         struct disk *disk = def->disks.item[i];
-        if (!disk_is_copied(disk, &migration->options) || !disk->source.file)
+        bool copied = disk_is_copied(disk, &migration->options);
+        if (copied && disk->source.type == SOURCE_TYPE_VOLUME && place(migration, disk, def->arena, err) < 0)
+            return -1;
+        if (!copied || !disk->source.file)
             continue;
         int found = image_do(disk->source.file, IMAGE_LOOK, 0, err);
         if (found < 0 || (found == 0 && make(migration, disk, told_of(remote, disk), err) < 0))
@@ -250,7 +275,7 @@ void images_forget(struct domain *domain)
 void images_remove(struct domain *domain)
 {
     scoped_arena struct arena *arena = arena_new();
-    remove_listed(list_path(domain, arena), domain_name(domain));
+    remove_listed(domain->driver, list_path(domain, arena), domain_name(domain));
     images_forget(domain);
 }
 
@@ -265,7 +290,7 @@ static int sweep_one(void *owner, const char *name, struct error *err)
     if (object && object_active(object))
         return 0; /* migration_attached() decides */
     const char *path = arena_printf(arena, "%s/%s", driver->run_dir, name);
-    remove_listed(path, object ? object->name : name);
+    remove_listed(driver, path, object ? object->name : name);
     unlink(path);
     return 0;
 }

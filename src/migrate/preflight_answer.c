@@ -186,7 +186,7 @@ static json_t *disk_found(const json_t *disk, const struct probe_file *file, con
     return facts;
 }
 
-/* Where a volume lies here; NULL with err. May wait. */
+/* Where a volume lies here, or, of a disk that is copied, will lie; NULL with err. May wait. */
 static const char *volume_path(struct driver *driver, const json_t *disk, struct arena *arena, struct error *err)
 {
     struct disk volume = {.source = {.type = SOURCE_TYPE_VOLUME, .pool = fact_text(disk, "pool"),
@@ -196,7 +196,9 @@ static const char *volume_path(struct driver *driver, const json_t *disk, struct
     struct domain_def def = {.arena = arena, .disks = {.item = &item, .count = 1}};
     if (!driver->find_volumes)
         return error_null(err, ERR_NO_SUPPORT, "there are no storage pools");
-    return driver->find_volumes(driver->notify_owner, &def, err) < 0 ? NULL : disk_source_path(&volume.source);
+    int rc = fact_flag(disk, "copied") == 1 ? driver->place_volume(driver->notify_owner, &volume, arena, err)
+                                            : driver->find_volumes(driver->notify_owner, &def, err);
+    return rc < 0 ? NULL : disk_source_path(&volume.source);
 }
 
 /* The path of each disk here, "" for those that lie in no file; what cannot be found goes into `found`. */

@@ -48,6 +48,11 @@ struct driver {
     void (*ended)(struct domain *domain);
     /* Finds out where the disks of type volume lie, before a guest starts; they get file or dev. May wait. */
     int (*find_volumes)(void *owner, struct domain_def *live, struct error *err);
+    /* The same for one that may be missing: then it gets the file that it would be. ERR_OPERATION_UNSUPPORTED when it
+     * would be no file. Strings live in the arena. May wait. */
+    int (*place_volume)(void *owner, struct disk *disk, struct arena *arena, struct error *err);
+    /* An image was made or removed by others than its pool, which then looks again. Waits. */
+    void (*image_changed)(void *owner, const char *path);
     void *notify_owner; /* of all callbacks with an owner */
     /* A domain event for the clients: DOMAIN_EVENT_ID_* and the generated struct of its callback form, without callback
      * id and domain. Runs wherever the event arises; must not wait. */
