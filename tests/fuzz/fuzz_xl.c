@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "convert/source.h"
+
+/* Configuration files of xl and xm: what is read comes out as XML that is read again, and the rules on it end with a
+ * definition or with an error. */
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct error err = {0};
+    scoped_arena struct arena *arena = arena_new();
+    struct report report = {.arena = arena};
+    scoped_domain_def struct domain_def *def = source_read(SOURCE_FORMAT_XL, (const char *)data, size, &report, &err);
+    if (!def) {
+        if (!err.code || !*err.message)
+            abort();
+        return 0;
+    }
+    scoped_free char *xml = domain_format(def, DOMAIN_XML_SECURE);
+    scoped_domain_def struct domain_def *again = domain_parse(xml, -1, DOMAIN_PARSE_BARE, NULL, &err);
+    if (!again)
+        abort();
+    struct rules_options options = {.type = VIRT_TYPE_KVM};
+    scoped_free char *converted = NULL;
+    if (source_convert(again, &options, &report, &converted, &err) < 0 && (!err.code || !*err.message))
+        abort();
+    return 0;
+}
