@@ -11,6 +11,7 @@
 
 const struct command_group command_groups[] = {
     {"domain", "Domains"},
+    {"convert", "Conversion from Xen"},
     {"monitor", "Watching domains"},
     {"events", "Domain events"},
     {"host", "Host and hypervisor"},
@@ -27,6 +28,7 @@ static const struct command *const tables[] = {
     host_memory_commands, list_commands, lifecycle_commands, define_commands,   xml_commands,     text_commands,
     info_commands,    device_commands,  stats_commands,    resource_commands,   display_commands, console_commands,
     event_commands,   monitor_commands, job_commands,      migrate_commands, relay_commands,
+    native_commands,  convert_commands,
     pool_commands,    pool_define_commands, pool_event_commands, pool_list_commands, volume_commands,
     volume_change_commands, volume_stream_commands, secret_commands,
 };

@@ -125,10 +125,17 @@ static int set_value(struct invocation *in, const struct command_option *option,
     return 0;
 }
 
+/* --name, -- alone, and where a command has it -name; a lone - is a word (standard input). */
+static bool is_option(const struct invocation *in, const char *word)
+{
+    return string_starts(word, "--") ||
+           (in->command->flags & COMMAND_ONE_DASH && *word == '-' && isalpha((unsigned char)word[1]));
+}
+
 /* --name, --name=value or --name value. */
 static int parse_option(struct lexer *lexer, struct invocation *in, const char *word, struct error *err)
 {
-    const char *name = word + 2, *equal = strchr(name, '=');
+    const char *name = word + (word[1] == '-' ? 2 : 1), *equal = strchr(name, '=');
     if (equal)
         name = arena_strndup(in->arena, name, equal - name);
     const struct command_option *option = command_option_find(in->command, name);
@@ -201,9 +208,9 @@ static int parse_command(struct lexer *lexer, struct invocation *in, bool *more,
             *more = kind == TOKEN_SEPARATOR;
             return check_required(in, err);
         }
-        bool dashes = !only_words && string_starts(word, "--");
+        bool dashes = !only_words && is_option(in, word);
         int result = 0;
-        if (dashes && !word[2])
+        if (dashes && strcmp(word, "--") == 0)
             only_words = true;
         else if (dashes && strcmp(word, "--help") == 0 && !command_option_find(in->command, "help")) {
             const char *name = in->command->name;
@@ -213,7 +220,7 @@ static int parse_command(struct lexer *lexer, struct invocation *in, bool *more,
             in->command = command_find("help");
             memset(in->values, 0, sizeof in->values);
             return kind == TOKEN_BAD ? -1 : parse_positional(in, name, err);
-        } else if (dashes && isalnum((unsigned char)word[2]))
+        } else if (dashes && (word[1] != '-' || isalnum((unsigned char)word[2])))
             result = parse_option(lexer, in, word, err);
         else
             result = parse_positional(in, word, err);
