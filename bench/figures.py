@@ -13,6 +13,7 @@ import libvirt
 
 import byhand
 from helpers import guest
+from helpers.cli import GODWIT
 from helpers.tools import wait_until
 
 PLAIN_KIB = 65536
@@ -52,6 +53,7 @@ FIGURES = {
     "migrate-busy-total": ("ms", "migration, dirtying 64 MiB/s: total", (1.4, "floor")),
     "migrate-busy-pause": ("ms", "migration, dirtying 64 MiB/s: pause", (1.2, "floor")),
     "migrate-busy-downtime": ("ms", "migration, dirtying 64 MiB/s: QEMU's figure", None),
+    "evacuate-20": ("ms", "evacuate 20 idle guests --parallel 4, against 20 virsh migrate in a row", (0.5, "peer")),
 }
 
 
@@ -392,5 +394,48 @@ def migrate_by_hand(bench, dirty):
     return figures
 
 
+IDLE_GUESTS = 20
+ROUTE = ["--migrateuri", "tcp://127.0.0.1"]
+
+
+def evacuation(bench):
+    """A host of idle guests is emptied: by godwit, several at once, after asking and measuring; with stock virsh one by one.
+    Both start QEMU by the program that keeps libvirtd's guests from the sizes with which QEMU 7.2 harms them."""
+    for subject, pair in bench.pairs():
+        yield "evacuate-20", subject, [empty_host(bench, subject, pair) for _ in range(bench.count(3))]
+
+
+def empty_host(bench, subject, pair):
+    source, target = pair
+    emulator = guest.exact_emulator(f"{bench.scratch}/exact-qemu")
+    with opened(source) as connection, opened(target) as other:
+        names = [f"idle{number}" for number in range(IDLE_GUESTS)]
+        pids = [start_idle(connection, name, emulator) for name in names]
+        wait_until(lambda: busy_share(pids) < 0.05, timeout=300, what="guests that have booted and are idle", step=1)
+        if subject == "godwit":
+            took = timed_ms(lambda: subprocess.run([GODWIT, "-c", source.uri, "evacuate", "--to", target.tcp_uri,
+                                                    "--parallel", "4"], check=True, capture_output=True))
+        else:
+            took = timed_ms(lambda: [subprocess.run(["virsh", "-c", source.uri, "migrate", "--live", name, target.tcp_uri,
+                                                     *ROUTE], check=True, capture_output=True) for name in names])
+        for domain in other.listAllDomains():
+            domain.destroy()
+    return took
+
+
+def start_idle(connection, name, emulator):
+    """Returns the guest's pid."""
+    uuid = connection.createXML(guest.domain_xml(name, hb=0, emulator=emulator)).UUIDString()
+    return guest.qemu_pids([uuid])[uuid]
+
+
+def busy_share(pids):
+    """Of one processor, by all of them, during half a second."""
+    before, started = sum(map(cpu_seconds, pids)), time.monotonic()
+    time.sleep(0.5)
+    return (sum(map(cpu_seconds, pids)) - before) / (time.monotonic() - started) / len(pids)
+
+
 GROUPS = {"calls": calls, "definitions": definitions, "many-defined": many_defined, "parallel": parallel,
-          "start-destroy": start_destroy, "events": events, "crowd": crowd, "daemon-start": daemon_start, "migration": migration}
+          "start-destroy": start_destroy, "events": events, "crowd": crowd, "daemon-start": daemon_start, "migration": migration,
+          "evacuation": evacuation}

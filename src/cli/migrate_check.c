@@ -9,8 +9,6 @@
 
 /* The daemons find out and judge; here their documents are carried between them, compared and printed. */
 
-enum { CHECK_MEASURE = 1, CHECK_QUICK = 2 }; /* check_flags of protocol/godwit.schema */
-
 struct candidate {
     const char *uri;
     struct connection *connection; /* NULL with --p2p */
@@ -69,34 +67,34 @@ static const char *text_of(const json_t *document, const char *first, const char
     return json_string_value(member(document, first, second));
 }
 
-/* How a daemon says that it does not know our program: in words only. */
-static bool is_unknown(const struct error *err)
+bool check_is_unknown(const struct error *err)
 {
     return err->code == ERR_NO_SUPPORT || err->code == ERR_RPC;
 }
 
-static const char *answer_of(struct invocation *in, struct candidate *one, const char *question, unsigned flags)
+const char *check_answer(struct client *client, const char *question, unsigned flags, struct arena *arena,
+                         struct error *err)
 {
     const struct godwit_check_answer_args args = {question, flags};
     struct godwit_check_answer_ret ret;
-    struct client *client = one->connection->client;
-    if (remote_godwit_check_answer(client, &args, in->arena, &ret, &one->error) == 0)
+    if (remote_godwit_check_answer(client, &args, arena, &ret, err) == 0)
         return ret.answer;
-    if (!is_unknown(&one->error))
+    if (!check_is_unknown(err))
         return NULL;
-    scoped_json json_t *document = json_read(question, strlen(question), &one->error);
+    scoped_json json_t *document = json_read(question, strlen(question), err);
     if (!document)
         return NULL;
     scoped_json json_t *description = describe_host(client, document);
     scoped_free char *text = json_dumps(description, JSON_COMPACT);
-    return arena_strdup(in->arena, text);
+    return arena_strdup(arena, text);
 }
 
 static const char *verdict_direct(struct invocation *in, struct migration *migration, struct candidate *one,
                                   const char *question, unsigned flags)
 {
     one->connection = connection_open(one->uri, false, in->shell->keepalive, &one->error);
-    const char *answer = one->connection ? answer_of(in, one, question, flags) : NULL;
+    struct client *client = one->connection ? one->connection->client : NULL;
+    const char *answer = client ? check_answer(client, question, flags, in->arena, &one->error) : NULL;
     const struct godwit_check_judge_args args = {question, answer, flags};
     struct godwit_check_judge_ret ret;
     if (!answer || remote_godwit_check_judge(migration->source->client, &args, in->arena, &ret, &one->error) < 0) {
@@ -152,11 +150,11 @@ static int ask_all(struct invocation *in, struct migration *migration, const str
         all->item[all->count++].uri = list->uris[i];
     if (option_given(in, "p2p")) {
         ask_each(in, migration, all, NULL, flags);
-        all->unchecked = !all->item[0].verdict && is_unknown(&all->item[0].error);
+        all->unchecked = !all->item[0].verdict && check_is_unknown(&all->item[0].error);
         return 0;
     }
     if (remote_godwit_check_begin(source, &args, in->arena, &begun, err) < 0) {
-        all->unchecked = is_unknown(err);
+        all->unchecked = check_is_unknown(err);
         return all->unchecked ? 0 : -1;
     }
     ask_each(in, migration, all, begun.question, flags);

@@ -5,6 +5,8 @@
 
 #define DESTINATIONS_MAX 32
 
+enum { CHECK_MEASURE = 1, CHECK_QUICK = 2 }; /* check_flags of protocol/godwit.schema */
+
 /* Where a domain may go, in the order they were named. */
 struct destinations {
     const char *uris[DESTINATIONS_MAX];
@@ -15,6 +17,12 @@ struct destinations {
  * behind it, where such a URI makes no sense. They are taken out there. */
 int destinations_read(struct invocation *in, struct destinations *list, struct error *err);
 
+/* The answer of a destination to the question that check-begin gave, in the arena; of a libvirtd, what its protocol
+ * tells. Waits. */
+const char *check_answer(struct client *client, const char *question, unsigned flags, struct arena *arena,
+                         struct error *err);
+/* How a daemon says that it does not know our program: in words only. */
+bool check_is_unknown(const struct error *err);
 /* --check: asks both ends of each destination what speaks for and against it, and prints all of it. 0 when the domain
  * can be moved to one of them, else -1 (with err empty when the table says why). Waits. */
 int migrate_check(struct invocation *in, struct migration *migration, const struct destinations *list,

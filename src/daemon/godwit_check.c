@@ -59,6 +59,7 @@ int handle_godwit_check_answer(struct call *call, const struct godwit_check_answ
         return -1;
     json_t *answer = preflight_answer(call_driver(call), question, args->check_flags);
     put_clients(call, answer);
+    json_object_set_new(answer, "free_ports", json_integer(driver_free_migration_ports(call_driver(call))));
     ret->answer = reply(call, answer);
     return 0;
 }

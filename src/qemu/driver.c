@@ -19,6 +19,7 @@ static const struct {
     {offsetof(struct driver, run_dir), "run/godwit/domains"},
     {offsetof(struct driver, lib_dir), "var/lib/godwit/domains"},
     {offsetof(struct driver, migrations_dir), "var/lib/godwit/migrations"},
+    {offsetof(struct driver, evacuations_dir), "var/lib/godwit/evacuations"},
     {offsetof(struct driver, nvram_dir), "var/lib/godwit/nvram"},
     {offsetof(struct driver, log_dir), "var/log/godwit"},
     {offsetof(struct driver, cache_dir), "var/cache/godwit"},
@@ -142,6 +143,14 @@ uint16_t driver_take_migration_port(struct driver *driver, struct error *err)
     error_set(err, ERR_OPERATION_FAILED, "all migration ports (%u to %u) are in use: too many migrations to this host",
               driver->options.migration_port_first, driver->options.migration_port_last);
     return 0;
+}
+
+unsigned driver_free_migration_ports(const struct driver *driver)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < port_count(driver); i++)
+        count += !driver->migration_ports[i];
+    return count;
 }
 
 void driver_release_migration_port(struct driver *driver, uint16_t port)

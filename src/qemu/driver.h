@@ -34,6 +34,7 @@ struct driver {
     char *run_dir;         /* run/godwit/domains: status files and monitor sockets, gone with the host's next boot */
     char *lib_dir;         /* var/lib/godwit/domains: per-guest directories (channel sockets) */
     char *migrations_dir;  /* var/lib/godwit/migrations: the journal of src/migrate */
+    char *evacuations_dir; /* var/lib/godwit/evacuations: guests to be brought home, src/migrate/evacuation.h */
     char *nvram_dir;       /* var/lib/godwit/nvram */
     char *log_dir;         /* var/log/godwit: one file a guest */
     char *cache_dir;       /* var/cache/godwit */
@@ -75,4 +76,5 @@ void driver_free(struct driver *driver);
 struct domain_def *driver_parse(struct driver *driver, const char *xml, unsigned flags, struct error *err);
 /* A free port of the migration range, marked used; 0 with err when all are taken. */
 uint16_t driver_take_migration_port(struct driver *driver, struct error *err);
+unsigned driver_free_migration_ports(const struct driver *driver);
 void driver_release_migration_port(struct driver *driver, uint16_t port);
