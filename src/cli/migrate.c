@@ -2,6 +2,7 @@
 #include "cli/migrate_check.h"
 #include "cli/migrate_map.h"
 #include "cli/migrate_owner.h"
+#include "cli/migrate_policy.h"
 
 #include <string.h>
 
@@ -137,6 +138,7 @@ struct migration_watch {
     struct error error;
     int result;
     bool done, verbose, first_pass_over, postcopy_asked, abort_asked, timeout_acted;
+    struct migrate_news news; /* of a migration that is steered */
     unsigned percent;
     bool shown;
 };
@@ -153,9 +155,19 @@ static void show_percent(struct migration_watch *watch, unsigned percent)
 {
     if (!watch->verbose || percent < watch->percent)
         return;
+    char left[64] = "";
     watch->percent = percent;
     watch->shown = true;
-    fprintf(stderr, "\rMigration: [%3u %%]", percent);
+    if (watch->migration->steered)
+        migrate_news_left(&watch->news, left, sizeof left);
+    fprintf(stderr, "\rMigration: [%3u %%]%-*s", percent, watch->migration->steered ? 24 : 0, left);
+    fflush(stderr);
+}
+
+/* Over the line of the progress, which is drawn again below it. */
+static void show_news(void *owner, const char *text)
+{
+    fprintf(stderr, "\r%-42s\n", text);
     fflush(stderr);
 }
 
@@ -235,7 +247,12 @@ static void watch_migration(struct migration_watch *watch, uint64_t timeout_s)
 {
     scoped_interrupt struct interrupt *interrupt = interrupt_new(&watch->changed);
     deadline limit = timeout_s ? deadline_ms(timeout_s * 1000) : DEADLINE_NONE;
+    bool hears = watch->verbose && watch->migration->steered;
+    watch->news = (struct migrate_news){.in = watch->in, .migration = watch->migration, .over = &watch->done,
+                                        .changed = &watch->changed, .finished = !hears, .line = show_news};
     fiber_start("migration", migration_fiber, watch);
+    if (hears)
+        fiber_start("news", migrate_news_fiber, &watch->news);
     while (!watch->done) {
         deadline turn = deadline_ms(PROGRESS_INTERVAL_MS);
         condition_wait(&watch->changed, turn < limit || watch->timeout_acted ? turn : limit, NULL);
@@ -249,6 +266,8 @@ static void watch_migration(struct migration_watch *watch, uint64_t timeout_s)
             act_on_timeout(watch);
         show_progress(watch);
     }
+    while (!watch->news.finished)
+        condition_wait(&watch->changed, DEADLINE_NONE, NULL);
     if (watch->result == 0)
         show_percent(watch, 100);
     if (watch->shown)
@@ -294,6 +313,8 @@ static int run_migrate(struct invocation *in, struct error *err)
         return migrate_status(in, err);
     if (option_given(in, "recover"))
         return migrate_recover(in, err);
+    if (option_given(in, "policies"))
+        return migrate_policies(in, err);
     params_init(&migration.params, in->arena);
     if (check_options(in, err) < 0 || destinations_read(in, &destinations, err) < 0)
         return -1;
@@ -302,7 +323,8 @@ static int run_migrate(struct invocation *in, struct error *err)
     for (size_t i = 0; i < COUNT(migrate_params); i++)
         if (option_given(in, migrate_params[i].option) && add_param(in, &migration.params, i, err) < 0)
             return -1;
-    if (domain_get(in, &migration.dom, err) < 0 || migrate_map(in, &migration, err) < 0)
+    if (domain_get(in, &migration.dom, err) < 0 || migrate_map(in, &migration, err) < 0 ||
+        migrate_policy_add(in, &migration, err) < 0)
         return -1;
     if (option_given(in, "check"))
         return migrate_check(in, &migration, &destinations, err);
@@ -314,6 +336,7 @@ static int run_migrate(struct invocation *in, struct error *err)
             return command_failed(err, "domain '%s' was not migrated", migration.dom.name);
         migration.peer_uri = option_given(in, "p2p") ? uri : NULL;
         migration.destination = destination;
+        migrate_policy_meet(&migration);
     }
     if (watched_run(in, &migration, err) == 0)
         return 0;
@@ -330,6 +353,7 @@ static const struct command_option migrate_options[] = {
      "guest, and end it or let it go on here"},
     {"owner", OPTION_STRING, OPTION_NAMED, "with --recover, when the destination cannot be asked: source or "
      "destination"},
+    {"policies", OPTION_BOOL, OPTION_ALONE, "only list the policies that the source knows, and their stages"},
     {"check", OPTION_BOOL, 0, "only say whether it could be moved, and what is in the way"},
     {"live", OPTION_BOOL, 0, "let the guest run meanwhile"},
     {"offline", OPTION_BOOL, 0, "move the definition of a domain that does not run"},
@@ -384,6 +408,7 @@ static const struct command_option migrate_options[] = {
     {"parallel-connections", OPTION_NUMBER, 0, "how many connections"},
     {"bandwidth", OPTION_NUMBER, 0, "MiB/s"},
     {"tls-destination", OPTION_STRING, 0, "name that the destination's certificate must have"},
+    MIGRATE_POLICY_OPTIONS,
     {0},
 };
 

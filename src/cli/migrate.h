@@ -4,6 +4,9 @@
 #include "cli/domain.h"
 #include "rpc/params.h"
 
+/* Parameters that begin so are godwitd's alone. */
+#define MIGRATION_OWN_PARAM "godwit."
+
 /* One migration as the client sees it. */
 struct migration {
     struct connection *source, *destination; /* destination NULL: the source's daemon does it all (peer to peer) */
@@ -12,6 +15,7 @@ struct migration {
     unsigned flags;       /* MIGRATE_* */
     struct params params; /* MIGRATE_PARAM_* */
     struct arena *arena;
+    bool steered, steered_there; /* the parameters name a policy, and the destination knows of policies too */
     bool unsettled; /* out: it failed, and whether the guest runs on the destination could not be found out */
 };
 

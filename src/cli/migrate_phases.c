@@ -98,6 +98,21 @@ static unsigned destination_flags(const struct migration *migration)
     return migration->flags & ~(unsigned)(MIGRATE_ABORT_ON_ERROR | MIGRATE_AUTO_CONVERGE);
 }
 
+/* A libvirtd refuses parameters that it does not know. */
+static struct params destination_params(const struct migration *migration)
+{
+    struct params there;
+    if (!migration->steered || migration->steered_there)
+        return migration->params;
+    there = migration->params;
+    there.items = arena_new_array(migration->arena, migration->params.count, struct wire_typed_param);
+    there.count = 0;
+    for (uint32_t i = 0; i < migration->params.count; i++)
+        if (!string_starts(migration->params.items[i].field, MIGRATION_OWN_PARAM))
+            there.items[there.count++] = migration->params.items[i];
+    return there;
+}
+
 static int phase_prepare(struct phases *phases, struct error *err)
 {
     struct migration *migration = phases->migration;
@@ -106,8 +121,9 @@ static int phase_prepare(struct phases *phases, struct error *err)
     struct cookie in = phases->cookie;
     if (phases->params_form) {
         migration_replace_param(migration, MIGRATE_PARAM_DEST_XML, phases->xml);
+        const struct params there = destination_params(migration);
         struct domain_migrate_prepare3_params_args args = {
-            .params = migration->params.items, .params_count = migration->params.count, .cookie_in = in.data,
+            .params = there.items, .params_count = there.count, .cookie_in = in.data,
             .cookie_in_length = in.length, .flags = destination_flags(migration),
         };
         struct domain_migrate_prepare3_params_ret ret;
@@ -170,8 +186,9 @@ static int phase_finish(struct phases *phases, bool cancelled, struct error *err
     phases->cookie = (struct cookie){0};
     if (phases->params_form) {
         migration_replace_param(migration, MIGRATE_PARAM_DEST_NAME, name);
+        const struct params there = destination_params(migration);
         struct domain_migrate_finish3_params_args args = {
-            .params = migration->params.items, .params_count = migration->params.count, .cookie_in = in.data,
+            .params = there.items, .params_count = there.count, .cookie_in = in.data,
             .cookie_in_length = in.length, .flags = destination_flags(migration), .cancelled = cancelled,
         };
         struct domain_migrate_finish3_params_ret ret;

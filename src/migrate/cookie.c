@@ -176,6 +176,7 @@ static int read_journal(struct migrate_cookie *cookie, const xmlNode *node, stru
         return error_set(err, ERR_INTERNAL_ERROR, "migration cookie: <godwit id='%s'> is no UUID", id ? id : "");
     cookie->has_id = true;
     cookie->connection_uri = attribute(node, "connection", arena);
+    cookie->armed = attribute(node, "armed", arena);
     return 0;
 }
 
@@ -294,6 +295,7 @@ static void write_journal(struct text *out, const struct migrate_cookie *cookie)
     uuid_format(cookie->id, id);
     text_printf(out, "  <godwit id='%s'", id);
     write_attribute(out, "connection", cookie->connection_uri);
+    write_attribute(out, "armed", cookie->armed);
     text_append(out, "/>\n");
 }
 
@@ -338,6 +340,17 @@ struct migrate_blob migrate_cookie_write(const struct migrate_cookie *cookie, st
     }
     text_append(&out, "</qemu-migration>\n");
     return (struct migrate_blob){arena_memdup(arena, text_string(&out), out.length + 1), (uint32_t)out.length + 1};
+}
+
+bool migrate_cookie_armed(const struct migrate_cookie *cookie, const char *capability)
+{
+    size_t length = strlen(capability);
+    for (const char *word = cookie->armed; word; word = strchr(word, ',')) {
+        word += *word == ',';
+        if (strncmp(word, capability, length) == 0 && (word[length] == ',' || !word[length]))
+            return true;
+    }
+    return false;
 }
 
 bool migrate_cookie_can(const struct migrate_cookie *cookie, const char *capability)

@@ -31,6 +31,7 @@ struct migrate_cookie {
     bool has_id;
     unsigned char id[UUID_SIZE]; /* of the migration, for the journals; a libvirtd has none */
     const char *connection_uri;  /* how the writer's daemon is reached; NULL = it does not say */
+    const char *armed; /* capabilities that the destination turned on for a policy, with commas; NULL = none */
     const char *persistent_xml; /* what to store on the destination; NULL = none */
     int32_t spice_port; /* of the guest's screen on the destination; 0 = none */
     const char *spice_listen;
@@ -62,4 +63,6 @@ struct migrate_blob {
 int migrate_cookie_read(struct migrate_cookie *cookie, const struct migrate_blob *blob, struct arena *arena,
                         struct error *err);
 struct migrate_blob migrate_cookie_write(const struct migrate_cookie *cookie, struct arena *arena);
+/* True when the destination turned it on for a policy. */
+bool migrate_cookie_armed(const struct migrate_cookie *cookie, const char *capability);
 bool migrate_cookie_can(const struct migrate_cookie *cookie, const char *capability);

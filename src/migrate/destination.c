@@ -90,6 +90,7 @@ static int receive(struct migration *migration, const struct domain_def *def, co
         launch(migration, def, remote, err) < 0)
         return -1;
     domain->shutoff_reason = DOMAIN_SHUTOFF_FAILED; /* should QEMU end before it has its guest */
+    stages_arm(migration, remote);
     if (tls_load(migration, false, NULL, err) < 0 || migration_configure(migration, false, remote, err) < 0 ||
         take_disks(migration, remote, place, err) < 0 ||
         listen_for_guest(migration, place, err) < 0)
@@ -191,6 +192,7 @@ int migration_prepare(struct driver *driver, const struct migrate_options *optio
     screen_describe(domain, &cookie);
     cookie.has_nbd = migration->options.flags & MIGRATE_COPY_STORAGE;
     cookie.nbd_port = migration->nbd_told;
+    cookie.armed = migration_feature_names(migration, migration->steering.armed, arena);
     *cookie_out = migrate_cookie_write(&cookie, arena);
     if (!offline)
         domain_notify_lifecycle(domain, DOMAIN_EVENT_STARTED, DOMAIN_EVENT_STARTED_MIGRATED);

@@ -12,22 +12,7 @@ enum {
     CANCEL_MS = 30000, /* for QEMU to give up; it waits for its threads */
     ASK_MS = 2000,
     FRESH_NS = 50000000, /* figures younger than this are good enough for another asker */
-    FIRST_LIMIT_MS = 20,
 };
-
-/* QEMU stops the guest as soon as what is left fits into the downtime limit, even when one more pass would take no
- * longer and leave a tenth of it. So the limit starts small and is doubled, up to what the user allows, each time that
- * a pass has not shrunk what is left by a quarter. */
-uint32_t migration_downtime_most(const struct domain *domain)
-{
-    return domain->migrate_downtime_ms ? domain->migrate_downtime_ms : MIGRATE_DOWNTIME_DEFAULT_MS;
-}
-
-uint32_t migration_downtime_first(const struct domain *domain)
-{
-    uint32_t most = migration_downtime_most(domain);
-    return most < FIRST_LIMIT_MS ? most : FIRST_LIMIT_MS;
-}
 
 void migration_ask(struct migration *migration, uint64_t timeout_ms)
 {
@@ -81,8 +66,6 @@ struct watch_state {
     bool switched;            /* what has to be done while the guest stands still was done */
     deadline cancel_until;
     uint64_t look_at_ns, moved_ns, processed;
-    uint32_t pass;
-    uint64_t left; /* bytes at the beginning of that pass; 0 = not known */
 };
 
 static void note_stop(struct migration *migration)
@@ -106,26 +89,6 @@ static void look(struct migration *migration, struct watch_state *state)
     }
     if (now_ns() - state->moved_ns > STALL_S * UINT64_C(1000000000) && !migration->abort.code)
         error_set(&migration->abort, ERR_OPERATION_TIMEOUT, "the destination has taken nothing for %d s", STALL_S);
-}
-
-/* True when it waited: then things may have changed. */
-static bool check_convergence(struct migration *migration, struct watch_state *state)
-{
-    struct domain *domain = migration->domain;
-    uint32_t most = migration_downtime_most(domain);
-    if (domain->migration_pass == state->pass || migration->limit_ms >= most || domain->state != DOMAIN_RUNNING)
-        return false;
-    state->pass = domain->migration_pass;
-    migration->asked_ns = 0;
-    migration_ask(migration, ASK_MS);
-    uint64_t before = state->left;
-    state->left = migration->info.memory_remaining;
-    if (!before || state->left <= before - before / 4)
-        return true;
-    migration->limit_ms = migration->limit_ms * 2 < most ? migration->limit_ms * 2 : most;
-    qmp_execute(domain->qmp, "migrate-set-parameters", json_pack("{s:i}", "downtime-limit", (int)migration->limit_ms),
-                deadline_ms(ASK_MS), NULL); /* a QEMU that does not answer is found out by others */
-    return true;
 }
 
 static void check_guest(struct migration *migration)
@@ -188,6 +151,7 @@ int migration_follow(struct migration *migration, struct error *err)
     uint64_t now = now_ns();
     struct watch_state state = {.look_at_ns = now + LOOK_MS * UINT64_C(1000000), .moved_ns = now};
     int done;
+    stages_started(migration);
     /* whatever waits begins the loop anew, so that no event is slept over */
     while (note_stop(migration), !(done = outcome(migration, err))) {
         check_guest(migration);
@@ -202,7 +166,7 @@ int migration_follow(struct migration *migration, struct error *err)
                              CANCEL_MS / 1000);
         if (!state.cancelled && tend_mirrors(migration, &state))
             continue;
-        if (!state.cancelled && check_convergence(migration, &state))
+        if (!state.cancelled && stages_tend(migration))
             continue;
         condition_wait(&domain->changed, state.look_at_ns, NULL);
         look(migration, &state);

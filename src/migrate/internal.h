@@ -6,6 +6,7 @@
 #include "migrate/cookie.h"
 #include "migrate/journal.h"
 #include "migrate/migrate.h"
+#include "migrate/stages.h"
 #include "qemu/capabilities.h"
 
 /* Shared by the files of this folder only.
@@ -65,7 +66,8 @@ struct migration {
     struct job_info info;
     uint64_t started_ms, stopped_ms; /* since 1970; stopped 0 = the guest runs */
     uint64_t asked_ns;       /* when info was last brought up to date */
-    uint32_t limit_ms;       /* source: the pause that QEMU may make now; see follow.c */
+    uint32_t limit_ms;       /* source: the pause that QEMU may make now */
+    struct steering steering;
 };
 
 /* -- migration.c: the struct and its end --------------------------------------------------------------------------- */
@@ -93,6 +95,11 @@ uint64_t clock_ms(void);
  * migration->extra_caps what has to be turned off when it fails. Waits. */
 int migration_configure(struct migration *migration, bool source, const struct migrate_cookie *remote,
                         struct error *err);
+/* Those of the features (MIGRATE_*) that both ends can turn on; at the source, that the destination has turned on. */
+uint32_t migration_features(const struct migration *migration, const struct qemu_caps *caps,
+                            const struct migrate_cookie *remote, uint32_t features);
+/* The names of QEMU's capabilities for features, with commas between them. */
+const char *migration_feature_names(const struct migration *migration, uint32_t features, struct arena *arena);
 /* What the flags ask of QEMU: [{"option", "capability", "both": whether the destination's needs it too}]. */
 json_t *migration_wishes(uint32_t flags);
 /* Turns off what a failed or interrupted migration left on. Waits. */
@@ -117,9 +124,6 @@ const char *migration_connect(struct migration *migration, const char *uri, stru
 int migration_follow(struct migration *migration, struct error *err);
 /* Fills err from migration->abort, which is set, and returns -1. */
 int migration_aborted(const struct migration *migration, struct error *err);
-/* The pause that a migration may make, and the one it begins with. */
-uint32_t migration_downtime_most(const struct domain *domain);
-uint32_t migration_downtime_first(const struct domain *domain);
 /* Asks QEMU for the figures, unless they are fresh. Waits, at most for timeout_ms; a failure leaves the old ones. */
 void migration_ask(struct migration *migration, uint64_t timeout_ms);
 

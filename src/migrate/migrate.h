@@ -61,6 +61,15 @@ int migration_to_peer(struct domain *domain, const struct migrate_options *optio
 /* What is going on, or what went on last (completed): type DOMAIN_JOB_NONE when there is nothing. keep leaves the last
  * one to be asked for again. Waits a moment for fresh figures. */
 void migration_job_info(struct domain *domain, bool completed, bool keep, struct job_info *info);
+/* What a policy has said and done about a migration away from here. */
+struct migration_news {
+    bool active;         /* one is under way */
+    const char **lines;  /* in the arena */
+    uint32_t line_count;
+    int64_t left_ms, budget_ms; /* to the end as far as can be seen, and of the time budget; -1 = not known, or none */
+};
+/* Waits until there are more lines than were seen, or it is over; half a second at most. */
+void migration_follow_news(struct domain *domain, uint32_t seen, struct migration_news *news, struct arena *arena);
 /* ERR_OPERATION_INVALID when nothing can be aborted. Returns when the migration was told. */
 int migration_abort(struct domain *domain, struct error *err);
 /* Of a migration with --postcopy: lets the guest go on on the destination as soon as it can. */

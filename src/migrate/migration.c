@@ -69,6 +69,7 @@ void migration_end(struct migration *migration)
     timer_free(migration->guard);
     domain_def_free(migration->offline_def);
     stream_free(migration->stream);
+    stages_finish(&migration->steering);
     if (migration->port)
         driver_release_migration_port(domain->driver, migration->port);
     if (migration->nbd_port)

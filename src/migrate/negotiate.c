@@ -52,6 +52,33 @@ static bool is_asked_for(const struct migrate_options *options, size_t row)
     return options->flags & capabilities[row].flag && (!capabilities[row].method || capabilities[row].method & chosen);
 }
 
+uint32_t migration_features(const struct migration *migration, const struct qemu_caps *caps,
+                            const struct migrate_cookie *remote, uint32_t features)
+{
+    bool source = migration->info.operation == DOMAIN_JOB_OPERATION_MIGRATION_OUT;
+    struct migrate_options asked = migration->options;
+    asked.flags |= features;
+    for (size_t i = 0; i < COUNT(capabilities); i++) {
+        const char *name = capabilities[i].name;
+        bool here = qemu_strings_have(&caps->migration_capabilities, name);
+        bool there = source && capabilities[i].sides & DESTINATION ? migrate_cookie_armed(remote, name)
+                                                                   : migrate_cookie_can(remote, name);
+        if (features & capabilities[i].flag && is_asked_for(&asked, i) &&
+            !(here && (there || !capabilities[i].both)))
+            features &= ~capabilities[i].flag;
+    }
+    return features;
+}
+
+const char *migration_feature_names(const struct migration *migration, uint32_t features, struct arena *arena)
+{
+    scoped_text struct text names = {0};
+    for (size_t i = 0; i < COUNT(capabilities); i++)
+        if (features & capabilities[i].flag && capabilities[i].sides & DESTINATION &&
+            is_asked_for(&migration->options, i))
+            text_printf(&names, "%s%s", names.length ? "," : "", capabilities[i].name);
+    return names.length ? arena_strdup(arena, text_string(&names)) : NULL;
+}
 
 const struct qemu_caps *migration_caps(const struct domain *domain, struct error *err)
 {
@@ -168,7 +195,7 @@ static json_t *parameter_object(const struct migration *migration, unsigned side
     put_level(object, "multifd-zstd-level", options->zstd_level);
     uint64_t mib = options->bandwidth_mib ? options->bandwidth_mib : domain->migrate_bandwidth_mib;
     put_number(object, "max-bandwidth", (mib ? mib : MIGRATE_BANDWIDTH_UNLIMITED) << 20);
-    put_number(object, "downtime-limit", migration_downtime_first(domain));
+    put_number(object, "downtime-limit", migration->limit_ms);
     if (options->flags & MIGRATE_POSTCOPY)
         json_object_set_new(object, "max-postcopy-bandwidth",
                             json_integer((json_int_t)((options->postcopy_mib ? options->postcopy_mib
@@ -176,6 +203,7 @@ static json_t *parameter_object(const struct migration *migration, unsigned side
                                                       << 20)));
     put_number(object, "cpu-throttle-initial", options->throttle_initial);
     put_number(object, "cpu-throttle-increment", options->throttle_increment);
+    put_number(object, "max-cpu-throttle", options->throttle_most);
     return object;
 }
 
@@ -196,10 +224,8 @@ int migration_configure(struct migration *migration, bool source, const struct m
     json_t *list = caps ? capability_list(migration, side, caps, remote, err) : NULL;
     if (!list)
         return -1;
-    if (source) {
+    if (source)
         note_extra(migration);
-        migration->limit_ms = migration_downtime_first(migration->domain);
-    }
     json_t *parameters = parameter_object(migration, side);
     struct qmp_request requests[] = {
         {.command = "migrate-set-capabilities", .arguments = json_pack("{s:o}", "capabilities", list)},

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "migrate/policy.h"
 #include "model/domain.h"
 
 /* One row a flag and one row a parameter; reading, refusing and passing on follow from them. */
@@ -96,6 +97,11 @@ static const struct row {
      INT64_MAX >> 20, MIGRATE_POSTCOPY},
     {MIGRATE_PARAM_TLS_DESTINATION, "--tls-destination", TYPED_PARAM_STRING, ROW_STRING, FIELD(tls_name), 0,
      MIGRATE_TLS},
+    {MIGRATE_OWN_PARAM "policy", "--policy", TYPED_PARAM_STRING, ROW_STRING, FIELD(policy), 0, 0},
+    {MIGRATE_OWN_PARAM "max-pause", "--max-pause", TYPED_PARAM_ULLONG, ROW_U32, FIELD(max_pause_ms), PAUSE_ANY_MS, 0},
+    {MIGRATE_OWN_PARAM "time-budget", "--time-budget", TYPED_PARAM_ULLONG, ROW_U64, FIELD(time_budget_s),
+     UINT32_MAX, 0},
+    {MIGRATE_OWN_PARAM "disruption", "--no-disruption", TYPED_PARAM_INT, ROW_LEVEL, FIELD(disruption), 1, 0},
 #undef FIELD
 };
 
@@ -110,9 +116,20 @@ static int check_flags(uint64_t flags, struct error *err)
     return 0;
 }
 
+static int check_policy(const struct migrate_options *options, struct error *err)
+{
+    const struct policy *policy = policy_find(options->policy, err);
+    if (!policy)
+        return -1;
+    if (policy == policies && (options->max_pause_ms || options->time_budget_s || options->disruption))
+        return error_set(err, ERR_INVALID_ARG,
+                         "--max-pause, --time-budget and --no-disruption are about a --policy; none was given");
+    return 0;
+}
+
 int migrate_options_check(const struct migrate_options *options, uint64_t flags, struct error *err)
 {
-    if (check_flags(flags, err) < 0)
+    if (check_flags(flags, err) < 0 || check_policy(options, err) < 0)
         return -1;
     if ((flags & MIGRATE_COPY_STORAGE) == MIGRATE_COPY_STORAGE)
         return error_set(err, ERR_INVALID_ARG, "--copy-storage-all and --copy-storage-inc exclude each other");
@@ -242,6 +259,21 @@ struct migrate_options migrate_options_copy(const struct migrate_options *option
     return copy;
 }
 
+void migrate_options_forget_policy(struct migrate_options *options)
+{
+    options->policy = NULL;
+    options->time_budget_s = 0;
+    options->max_pause_ms = options->disruption = 0;
+}
+
+static void write_number(struct params *params, const struct row *row, uint64_t number)
+{
+    if (number && row->type == TYPED_PARAM_INT)
+        params_add_i32(params, row->name, (int32_t)number);
+    else if (number)
+        params_add_u64(params, row->name, number);
+}
+
 void migrate_options_write(const struct migrate_options *options, struct params *params)
 {
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -255,12 +287,10 @@ void migrate_options_write(const struct migrate_options *options, struct params 
                 params_add_string(params, rows[i].name, options->disks[disk]);
             break;
         case ROW_U32:
-            if (*(const uint32_t *)field)
-                params_add_i32(params, rows[i].name, (int32_t)*(const uint32_t *)field);
+            write_number(params, &rows[i], *(const uint32_t *)field);
             break;
         case ROW_U64:
-            if (*(const uint64_t *)field)
-                params_add_u64(params, rows[i].name, *(const uint64_t *)field);
+            write_number(params, &rows[i], *(const uint64_t *)field);
             break;
         case ROW_LEVEL:
             if (*(const uint32_t *)field)

@@ -19,6 +19,12 @@ enum migrate_method {
     MIGRATE_METHOD_ZSTD = 8,
 };
 
+/* Whether a policy may slow the guest down, pause it for longer, or split it between the hosts for a while. */
+enum migrate_disruption { MIGRATE_DISRUPTION_UNSAID, MIGRATE_DISRUPTION_NO, MIGRATE_DISRUPTION_YES };
+
+/* Our own parameters, which a libvirtd does not know: they all begin so. */
+#define MIGRATE_OWN_PARAM "godwit."
+
 /* What the caller of a migration asks for. The same for each phase; strings live in the arena of who made it. */
 struct migrate_options {
     uint32_t flags;              /* MIGRATE_* */
@@ -40,6 +46,11 @@ struct migrate_options {
     const char **disks;          /* targets ("vda") of the disks to copy; none = all that can be */
     uint32_t disk_count;
     uint32_t disks_port;         /* where the destination takes them; 0 = one of its range */
+    uint32_t throttle_most;      /* percent; 0 = QEMU's default. Of policies only */
+    const char *policy;          /* see policy.h; NULL = off */
+    uint64_t time_budget_s;      /* 0 = the policy's */
+    uint32_t max_pause_ms;       /* 0 = the domain's, or else the policy's */
+    uint32_t disruption;         /* enum migrate_disruption */
     const char *disks_uri;       /* tcp://HOST[:PORT] or unix:///PATH for the same; NULL = as the guest's memory */
 };
 
@@ -51,5 +62,7 @@ int migrate_options_read(struct migrate_options *options, const struct wire_type
 int migrate_options_check(const struct migrate_options *options, uint64_t flags, struct error *err);
 /* A copy whose strings live in the arena. */
 struct migrate_options migrate_options_copy(const struct migrate_options *options, struct arena *arena);
+/* Takes out what only godwitd knows. */
+void migrate_options_forget_policy(struct migrate_options *options);
 /* The parameters that say the same, for another daemon. */
 void migrate_options_write(const struct migrate_options *options, struct params *params);

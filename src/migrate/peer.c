@@ -91,6 +91,15 @@ static int prepare_tunnel(struct peer *peer, const struct domain_migrate_prepare
 
 /* -- the destination's phases -------------------------------------------------------------------------------------- */
 
+/* A libvirtd refuses parameters that it does not know. */
+static bool peer_knows_policies(struct peer *peer)
+{
+    scoped_arena struct arena *arena = arena_new();
+    struct godwit_migration_policies_ret ret = {0};
+    return remote_godwit_migration_policies(peer->client, &(struct godwit_migration_policies_args){0}, arena, &ret,
+                                            NULL) == 0;
+}
+
 static int remote_prepare(struct peer *peer, const struct migrate_options *options, uint32_t flags, const char *xml,
                           struct migrate_blob *cookie, const char **uri, struct stream **stream, struct arena *arena,
                           struct error *err)
@@ -99,6 +108,8 @@ static int remote_prepare(struct peer *peer, const struct migrate_options *optio
     struct params params;
     there.xml = xml;
     there.persistent_xml = NULL; /* travels in a cookie */
+    if (options->policy && !peer_knows_policies(peer))
+        migrate_options_forget_policy(&there);
     params_init(&params, arena);
     migrate_options_write(&there, &params);
     struct domain_migrate_prepare3_params_args args = {.params_count = params.count,

@@ -196,7 +196,7 @@ static int transfer(struct migration *migration, const char *uri, const struct m
     struct domain *domain = migration->domain;
     bool tunnelled = migration->options.flags & MIGRATE_TUNNELLED;
     if (check_remote(migration, remote, err) < 0 || screen_relocate(migration, uri, remote, err) < 0 ||
-        tls_load(migration, true, uri, err) < 0 ||
+        tls_load(migration, true, uri, err) < 0 || stages_begin(migration, remote, err) < 0 ||
         migration_configure(migration, true, remote, err) < 0)
         return -1;
     set_outgoing(domain, OUTGOING_PERFORMING);
@@ -422,6 +422,7 @@ void source_take_back(struct migration *migration)
         bool asked = migration->abort.code == ERR_OPERATION_ABORTED;
         keep_info(migration, asked ? DOMAIN_JOB_CANCELLED : DOMAIN_JOB_FAILED, NULL);
         migration_unconfigure(domain, migration->extra_caps);
+        stages_undo(migration);
         set_outgoing(domain, OUTGOING_NONE);
     }
     forget_entry(migration);

@@ -5,6 +5,7 @@
 
 /* Progress is worth waiting for a little; a guest that hangs is answered for from memory. */
 #define ASK_MS 300
+#define NEWS_MS 500
 
 void migration_job_info(struct domain *domain, bool completed, bool keep, struct job_info *info)
 {
@@ -24,6 +25,32 @@ void migration_job_info(struct domain *domain, bool completed, bool keep, struct
         return;
     *info = migration->info;
     info->elapsed_ms = clock_ms() - migration->started_ms;
+}
+
+static bool is_leaving(const struct migration *migration)
+{
+    return migration && migration->info.operation == DOMAIN_JOB_OPERATION_MIGRATION_OUT;
+}
+
+void migration_follow_news(struct domain *domain, uint32_t seen, struct migration_news *news, struct arena *arena)
+{
+    deadline until = deadline_ms(NEWS_MS);
+    *news = (struct migration_news){.left_ms = -1, .budget_ms = -1};
+    while (is_leaving(domain->migration) && domain->migration->steering.line_count <= seen)
+        if (condition_wait(&domain->changed, until, NULL) < 0)
+            break;
+    const struct migration *migration = domain->migration;
+    if (!is_leaving(migration))
+        return;
+    const struct steering *steering = &migration->steering;
+    news->active = true;
+    news->lines = arena_new_array(arena, STEERING_LINES_MAX, const char *);
+    for (uint32_t i = seen; i < steering->line_count; i++)
+        news->lines[news->line_count++] = arena_strdup(arena, steering->lines[i]);
+    if (steering->policy) {
+        news->left_ms = stages_left_ms(migration);
+        news->budget_ms = stages_budget_ms(migration);
+    }
 }
 
 int migration_abort(struct domain *domain, struct error *err)
@@ -74,8 +101,10 @@ int migration_set_downtime(struct domain *domain, uint64_t milliseconds, struct 
         return error_set(err, ERR_INVALID_ARG, "a maximum downtime of %llu ms is not possible (1 to %llu)",
                          (unsigned long long)milliseconds, (unsigned long long)most);
     domain->migrate_downtime_ms = (uint32_t)milliseconds;
-    if (domain->migration)
-        domain->migration->limit_ms = (uint32_t)milliseconds; /* who sets it now wants it now */
+    if (domain->migration) { /* who sets it now wants it now */
+        domain->migration->limit_ms = (uint32_t)milliseconds;
+        domain->migration->steering.contract.max_pause_ms = (uint32_t)milliseconds;
+    }
     return set_parameter(domain, "downtime-limit", milliseconds, err);
 }
 
