@@ -38,8 +38,8 @@ static const char *format_probed(struct rewrite *rewrite, const char *path)
     if (!image.has_backing && !image.data_file && !image.encrypted)
         return image.format;
     rewrite_left(rewrite, "its format is taken for raw, as Xen does; its header says %s and names other files, which a "
-                 "guest could have written: say the format in the source, <driver type='%s'/>, if it is true", "
-                 "image.format,
+                 "guest could have written: say the format in the source, <driver type='%s'/>, if it is true",
+                 image.format,
                  image.format);
     return "raw";
 }
@@ -52,8 +52,8 @@ static void format_compare(struct rewrite *rewrite, const char *path, const char
         return;
     const char *found = format_is_image(image.format) ? image.format : "raw";
     if (!string_equal(found, format))
-        rewrite_left(rewrite, "the source says that '%s' is %s, its header looks like %s; see which is true", path, "
-                              "format,
+        rewrite_left(rewrite, "the source says that '%s' is %s, its header looks like %s; see which is true", path,
+                     format,
                      found);
 }
 

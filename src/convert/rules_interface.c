@@ -17,8 +17,8 @@ void rule_interface_hostdev(struct rewrite *rewrite)
         const char *name = arena_printf(rewrite->arena, "%04x:%02x:%02x.%x", pci->domain, pci->bus, pci->slot,
                                         pci->function);
         rewrite_changed(rewrite, name, NULL);
-        rewrite_left(rewrite, "the network card %s was passed through; give the guest one of the target host's%s%s", "
-                              "name,
+        rewrite_left(rewrite, "the network card %s was passed through; give the guest one of the target host's%s%s",
+                     name,
                      interface->mac.set ? " for MAC address " : "",
                      interface->mac.set ? mac_text(rewrite->arena, &interface->mac) : "");
         list_drop(&rewrite->def->interfaces, i);

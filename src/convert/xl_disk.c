@@ -209,8 +209,8 @@ static int spec_read(struct spec *spec)
     if (!spec->vdev || !*spec->vdev)
         return wrong(spec, "it does not say which device of the guest it is (vdev=xvda)");
     if (!vdev_is_name(spec->vdev))
-        return wrong(spec, "'%s' is no name of a disk in the guest; names are like xvda, hda, sda1 or d0p1", "
-                           "spec->vdev);
+        return wrong(spec, "'%s' is no name of a disk in the guest; names are like xvda, hda, sda1 or d0p1",
+                     spec->vdev);
     bool named = spec->target && *spec->target;
     if (named && spec->script) /* what the script made of the target is not known here */
         spec->target = arena_printf(spec->arena, "/dev/%s/%s", spec->script, spec->target);
