@@ -59,15 +59,96 @@ static int type_choose(const struct invocation *in, enum virt_type *type, struct
     return error_set(err, ERR_INVALID_ARG, "--virt-type is kvm or qemu, not '%s'", word);
 }
 
-static int print_source(struct invocation *in, const struct domain_def *def, const struct report *report)
+/* Prints a definition with its report. */
+static int print_xml(struct invocation *in, const struct domain_def *def, const struct report *report)
 {
     scoped_free char *xml = domain_format(def, DOMAIN_XML_SECURE | DOMAIN_XML_INACTIVE);
     if (output_is_json(in)) {
-        convert_report_json(def->name, xml, report);
+        convert_report_json(def->name, xml, report, NULL);
         return 0;
     }
     convert_report_print(in, report);
     output_document(in, "xml", xml);
+    return 0;
+}
+
+static int formats_choose(const struct invocation *in, struct job *job, struct error *err)
+{
+    const char *allocation = option_text(in, "oa");
+    job->format = option_text(in, "of");
+    job->preallocated = string_equal(allocation, "preallocated");
+    if (job->format && strcmp(job->format, "raw") != 0 && strcmp(job->format, "qcow2") != 0)
+        return error_set(err, ERR_INVALID_ARG, "-of is raw or qcow2, not '%s'", job->format);
+    if (allocation && !job->preallocated && strcmp(allocation, "sparse") != 0)
+        return error_set(err, ERR_INVALID_ARG, "-oa is sparse or preallocated, not '%s'", allocation);
+    return 0;
+}
+
+static int done(struct invocation *in, const struct job *job, const struct report *report)
+{
+    if (output_is_json(in)) {
+        convert_report_json(job->name, job->xml, report, job);
+        return 0;
+    }
+    convert_report_print(in, report);
+    if (job->pool)
+        output_note(in, "Domain '%s' converted into pool '%s' and defined at '%s'\n", job->name, job->pool, job->uri);
+    else
+        output_note(in, "Domain '%s' converted; its definition is '%s/%s.xml'\n", job->name, job->directory, job->name);
+    return 0;
+}
+
+/* The whole of it: the definition and the disks. */
+static int convert_all(struct invocation *in, struct domain_def *def, const struct source_place *place,
+                       struct report *report, struct error *err)
+{
+    scoped_job_lock struct job job = {.arena = in->arena, .name = def->name, .lock = -1};
+    scoped_target struct target target = {0};
+    struct job_target calls;
+    if (formats_choose(in, &job, err) < 0)
+        return -1;
+    if (place->running)
+        return error_set(err, ERR_OPERATION_INVALID, "domain '%s' runs; shut it down before its disks are copied",
+                         option_text(in, "source"));
+    if (!place->local)
+        return error_set(err, ERR_OPERATION_INVALID, "the disks of domain '%s' are on another host; copy them and its "
+                         "definition (--print-source) here, then convert with -i libvirtxml", option_text(in,
+                                                                                                          "source"));
+    if (target_open(in, &target, &job, &calls, err) < 0 || job_lock(&job, job.directory, job.name, err) < 0)
+        return -1;
+    if (job_journal_exists(job.directory, job.name))
+        return error_set(err, ERR_OPERATION_INVALID, "a conversion to '%s' in '%s' was not finished; go on with it by "
+                         "--resume or take it back by --abort", job.name, job.directory);
+    if (target_check(&target, &job, def, report, err) < 0 || job_plan(&job, def, report, err) < 0 ||
+        job_run(&job, &calls, err) < 0)
+        return error_wrap(err, "cannot convert domain '%s'", option_text(in, "source"));
+    target_finish(&target, &job);
+    return done(in, &job, report);
+}
+
+/* --resume and --abort: SOURCE is the name of the converted domain. */
+static int convert_unfinished(struct invocation *in, struct error *err)
+{
+    const char *name = option_text(in, "source");
+    struct report report = {.arena = in->arena};
+    scoped_job_lock struct job job = {.arena = in->arena, .lock = -1};
+    scoped_target struct target target = {0};
+    struct job_target calls;
+    if (option_exclusive(in, err, "resume", "abort", "xml-only", "print-source", NULL) < 0 ||
+        target_open(in, &target, &job, &calls, err) < 0 || domain_name_check(name, err) < 0)
+        return -1;
+    const char *output = job.output;
+    if (job_lock(&job, job.directory, name, err) < 0 || job_journal_read(&job, job.directory, name, err) < 0)
+        return -1;
+    if (strcmp(output, job.output) != 0)
+        return error_set(err, ERR_INVALID_ARG, "the conversion to '%s' was begun with -o %s", name, job.output);
+    bool resume = option_given(in, "resume");
+    if ((resume ? job_run(&job, &calls, err) : job_abort(&job, &calls, err)) < 0)
+        return -1;
+    target_finish(&target, &job);
+    if (resume)
+        return done(in, &job, &report);
+    output_note(in, "The conversion to '%s' is taken back\n", name);
     return 0;
 }
 
@@ -76,30 +157,23 @@ static int run_convert(struct invocation *in, struct error *err)
     struct report report = {.arena = in->arena};
     struct network_map map = {.arena = in->arena};
     struct rules_options options = {.name = option_text(in, "on"), .networks = &map};
-    bool local = false;
+    struct source_place place;
+    in->shell->quiet |= option_given(in, "quiet");
+    if (option_given(in, "resume") || option_given(in, "abort"))
+        return convert_unfinished(in, err);
     if (option_exclusive(in, err, "print-source", "xml-only", NULL) < 0 || type_choose(in, &options.type, err) < 0 ||
         map_fill(in, &map, err) < 0)
         return -1;
-    if (!option_given(in, "print-source") && !option_given(in, "xml-only"))
-        return error_set(err, ERR_INVALID_ARG, "say what to do: --xml-only prints the converted definition, "
-                                               "--print-source "
-                         "the one of the source");
-    scoped_domain_def struct domain_def *source = convert_source(in, &report, &local, err);
+    scoped_domain_def struct domain_def *source = convert_source(in, &report, &place, err);
     if (!source)
         return -1;
     if (option_given(in, "print-source"))
-        return print_source(in, source, &report);
-    options.probe = local;
-    scoped_free char *xml = NULL;
-    if (source_convert(source, &options, &report, &xml, err) < 0)
+        return print_xml(in, source, &report);
+    options.probe = place.local;
+    scoped_domain_def struct domain_def *def = source_convert(source, &options, &report, err);
+    if (!def)
         return -1;
-    if (output_is_json(in)) {
-        convert_report_json(options.name ? options.name : source->name, xml, &report);
-        return 0;
-    }
-    convert_report_print(in, &report);
-    output_document(in, "xml", xml);
-    return 0;
+    return option_given(in, "xml-only") ? print_xml(in, def, &report) : convert_all(in, def, &place, &report, err);
 }
 
 static int run_rules(struct invocation *in, struct error *err)
@@ -115,6 +189,12 @@ static const struct command_option convert_options[] = {
     {"i", OPTION_STRING, OPTION_NAMED, "what SOURCE is: libvirt (a domain's name, the default), libvirtxml or xl "
                                        "(files)"},
     {"ic", OPTION_STRING, OPTION_NAMED, "URI of the daemon that has the domain, like xen+ssh://root@host/"},
+    {"o", OPTION_STRING, OPTION_NAMED, "what the result is: libvirt (a domain in a pool) or local (files in a "
+                                       "directory)"},
+    {"os", OPTION_STRING, OPTION_NAMED, "where the disks go: a pool (without it 'default') or a directory"},
+    {"oc", OPTION_STRING, OPTION_NAMED, "URI of the daemon that gets the domain; without it the one of godwit -c"},
+    {"of", OPTION_STRING, OPTION_NAMED, "format of the disks: raw or qcow2; without it the source's"},
+    {"oa", OPTION_STRING, OPTION_NAMED, "how space is taken: sparse (the default) or preallocated"},
     {"on", OPTION_STRING, OPTION_NAMED, "name of the converted domain; without it the source's"},
     {"network", OPTION_STRING, OPTION_NAMED | OPTION_REPEATED, "put interfaces on a network: OUT for all of them, "
                                                                "IN:OUT "
@@ -131,13 +211,19 @@ static const struct command_option convert_options[] = {
     {"virt-type", OPTION_STRING, OPTION_NAMED, "type of the converted domain: kvm (the default) or qemu"},
     {"xml-only", OPTION_BOOL, 0, "convert the definition alone and print it"},
     {"print-source", OPTION_BOOL, 0, "print the source's definition as it was understood"},
+    {"quiet", OPTION_BOOL, 0, "say nothing but errors"},
+    {"q", OPTION_ALIAS, 0, "quiet"},
+    {"resume", OPTION_BOOL, 0, "go on with a conversion that was cut off; SOURCE is the name of its result"},
+    {"abort", OPTION_BOOL, 0, "take back a conversion that was cut off; SOURCE is the name of its result"},
     {0},
 };
 
 const struct command convert_commands[] = {
     {"convert", "convert", "make a domain for KVM of a Xen guest", "Options may be written with one dash, as virt-v2v "
                                                                    "has "
-     "them. Each change is told on stderr, and so is what is left to do by hand; with --output json they stand beside "
+     "them. The disks are copied, then the domain is defined; when "
+     "anything fails, all of that is taken back. Each change is told on stderr, and so is what is left to do by hand; "
+     "with --output json they stand beside "
      "the XML. The source is never changed.",
      convert_options, run_convert, COMMAND_NO_CONNECTION | COMMAND_ONE_DASH},
     {"convert-rules", "convert", "what convert changes in a definition, and why", NULL, NULL, run_rules,

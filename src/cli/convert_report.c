@@ -39,12 +39,25 @@ static json_t *remarks_json(const struct remarks *remarks, bool changes)
     return rows;
 }
 
-void convert_report_json(const char *name, const char *xml, const struct report *report)
+static json_t *disks_json(const struct job *job)
+{
+    json_t *rows = json_array();
+    for (size_t i = 0; i < job->disk_count; i++) {
+        const struct job_disk *disk = &job->disk[i];
+        json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s}", "target", disk->target, "source", disk->source,
+                                              "path", disk->path, "format", disk->format));
+    }
+    return rows;
+}
+
+void convert_report_json(const char *name, const char *xml, const struct report *report, const struct job *job)
 {
     json_t *object = json_object();
     json_object_set_new(object, "name", json_string(name));
     json_object_set_new(object, "xml", json_string(xml));
     json_object_set_new(object, "changes", remarks_json(&report->changes, true));
     json_object_set_new(object, "left", remarks_json(&report->left, false));
+    if (job)
+        json_object_set_new(object, "disks", disks_json(job));
     output_json(object);
 }

@@ -15,8 +15,26 @@ struct program {
     int status;
 };
 
+/* Called as virt-v2v it is one command with that program's options, none of which is godwit's own. */
+static bool is_virt_v2v(const struct program *program)
+{
+    return program->argc > 0 && strcmp(basename(program->argv[0]), "virt-v2v") == 0;
+}
+
+static int convert_run(struct program *program, struct shell *shell)
+{
+    char **words = xcalloc((size_t)program->argc, sizeof *words);
+    memcpy(words, program->argv, (size_t)program->argc * sizeof *words);
+    words[0] = "convert";
+    int result = shell_run_words(shell, program->argc, words);
+    free(words);
+    return result;
+}
+
 static int program_run(struct program *program, struct shell *shell)
 {
+    if (is_virt_v2v(program))
+        return convert_run(program, shell);
     struct error err = {0};
     int first;
     if (program_parse(shell, program->argc, program->argv, &first, &err) < 0) {

@@ -38,17 +38,16 @@ static void unknown_left(const struct domain_def *def, struct report *report)
     }
 }
 
-int source_convert(const struct domain_def *source, const struct rules_options *options, struct report *report,
-                   char **xml, struct error *err)
+struct domain_def *source_convert(const struct domain_def *source, const struct rules_options *options,
+                                  struct report *report, struct error *err)
 {
     scoped_domain_def struct domain_def *def = domain_edit(source);
     if (rules_apply(def, options, report, err) < 0)
-        return error_wrap(err, "cannot convert domain '%s'", def->name);
+        return error_null_wrap(err, "cannot convert domain '%s'", def->name);
     unknown_left(def, report);
     scoped_free char *text = domain_format(def, DOMAIN_XML_SECURE | DOMAIN_XML_INACTIVE);
     scoped_domain_def struct domain_def *complete = domain_parse(text, -1, DOMAIN_PARSE_INACTIVE, NULL, err);
     if (!complete)
-        return error_wrap(err, "domain '%s' would not be accepted after its conversion", def->name);
-    *xml = steal(text);
-    return 0;
+        return error_null_wrap(err, "domain '%s' would not be accepted after its conversion", def->name);
+    return steal(def);
 }

@@ -22,7 +22,7 @@ struct domain_def *source_read(enum source_format format, const char *text, size
  * that can be read. */
 int source_native_format(const char *name, enum source_format *format, struct error *err);
 
-/* The rules on a copy of source; *xml (to be freed) is the result, passwords included, which has been checked as define
- * checks it. */
-int source_convert(const struct domain_def *source, const struct rules_options *options, struct report *report,
-                   char **xml, struct error *err);
+/* The rules on a copy of source, which is private and has been checked as define checks it. NULL with the rules' error
+ * or with what define would say. */
+struct domain_def *source_convert(const struct domain_def *source, const struct rules_options *options,
+                                  struct report *report, struct error *err);

@@ -27,8 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!again)
         abort();
     struct rules_options options = {.type = VIRT_TYPE_KVM};
-    scoped_free char *converted = NULL;
-    if (source_convert(again, &options, &report, &converted, &err) < 0 && (!err.code || !*err.message))
+    scoped_domain_def struct domain_def *converted = source_convert(again, &options, &report, &err);
+    if (!converted && (!err.code || !*err.message))
         abort();
     return 0;
 }

@@ -58,10 +58,12 @@ static int case_check(void *owner, const char *name, struct error *unused)
         source_read(xl ? SOURCE_FORMAT_XL : SOURCE_FORMAT_LIBVIRT_XML, text, length, &report, &err);
     if (!source)
         fail_msg("%s: %s", name, err.message);
-    scoped_free char *before = domain_format(source, DOMAIN_XML_SECURE), *xml = NULL;
+    scoped_free char *before = domain_format(source, DOMAIN_XML_SECURE);
     struct rules_options options = {.type = VIRT_TYPE_KVM};
-    if (source_convert(source, &options, &report, &xml, &err) < 0)
+    scoped_domain_def struct domain_def *converted = source_convert(source, &options, &report, &err);
+    if (!converted)
         fail_msg("%s: %s", name, err.message);
+    scoped_free char *xml = domain_format(converted, DOMAIN_XML_SECURE);
     scoped_free char *after = domain_format(source, DOMAIN_XML_SECURE);
     assert_string_equal(before, after); /* the source's definition is not touched */
     scoped_text struct text remarks = {0};
@@ -89,10 +91,10 @@ static int again_check(void *owner, const char *name, struct error *unused)
     char *text = file_read(arena, arena_printf(arena, CASES "/%s", name), XML_SIZE_MAX, &length, &err);
     struct report report = {.arena = arena};
     scoped_domain_def struct domain_def *source = source_read(SOURCE_FORMAT_LIBVIRT_XML, text, length, &report, &err);
-    scoped_free char *xml = NULL;
     struct rules_options options = {.type = VIRT_TYPE_KVM};
     assert_non_null(source);
-    assert_int_equal(source_convert(source, &options, &report, &xml, &err), 0);
+    scoped_domain_def struct domain_def *converted = source_convert(source, &options, &report, &err);
+    assert_non_null(converted);
     for (size_t i = 0; i < report.changes.count; i++)
         fail_msg("%s: %s", name, remark_line(arena, &report.changes.item[i]));
     return 0;
