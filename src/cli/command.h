@@ -117,6 +117,7 @@ extern const struct command agent_commands[], pin_commands[], tune_commands[], b
     complete_commands[], connection_commands[], host_commands[], host_cpu_commands[], host_memory_commands[],
     list_commands[], lifecycle_commands[], define_commands[], xml_commands[], text_commands[], info_commands[],
     device_commands[], stats_commands[], resource_commands[], display_commands[], console_commands[], event_commands[],
-    monitor_commands[], job_commands[], migrate_commands[], evacuate_commands[], relay_commands[], native_commands[], convert_commands[],
+    monitor_commands[], job_commands[], migrate_commands[], evacuate_commands[], relay_commands[],
+    native_commands[], convert_commands[],
     pool_commands[], pool_define_commands[], pool_event_commands[], pool_list_commands[], volume_commands[],
     volume_change_commands[], volume_stream_commands[], secret_commands[];
