@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "cli/domain.h"
+#include "cli/terminal.h"
 
 #define MAP_FILE      "/etc/virt-v2v.conf"
 #define MAP_FILE_SIZE (1u << 20)
@@ -98,6 +99,46 @@ static int done(struct invocation *in, const struct job *job, const struct repor
     return 0;
 }
 
+/* Ctrl-C and SIGTERM end the work at its next wait, so that it is taken back like any other that fails. */
+struct guard {
+    struct condition signalled;
+    struct interrupt *interrupt;
+    struct fiber *worker;
+};
+
+static void guard_watch(void *argument)
+{
+    struct guard *guard = argument;
+    while (guard->worker && !interrupt_came(guard->interrupt))
+        condition_wait(&guard->signalled, DEADLINE_NONE, NULL);
+    if (guard->worker)
+        fiber_cancel(guard->worker);
+    interrupt_free(guard->interrupt);
+    free(guard);
+}
+
+/* The watching fiber frees the guard, at the signal or when it is let go. */
+static struct guard *guard_new(void)
+{
+    struct guard *guard = xcalloc(1, sizeof *guard);
+    condition_init(&guard->signalled);
+    guard->interrupt = interrupt_new(&guard->signalled);
+    guard->worker = fiber_self();
+    return guard;
+}
+
+static int job_run_guarded(struct job *job, const struct job_target *calls, struct error *err)
+{
+    struct guard *guard = guard_new();
+    struct fiber *watcher = fiber_start("convert guard", guard_watch, guard);
+    int result = job_run(job, calls, err);
+    if (watcher && !fiber_is_cancelled(fiber_self())) {
+        guard->worker = NULL;
+        condition_wake(&guard->signalled);
+    }
+    return result;
+}
+
 /* The whole of it: the definition and the disks. */
 static int convert_all(struct invocation *in, struct domain_def *def, const struct source_place *place,
                        struct report *report, struct error *err)
@@ -120,7 +161,7 @@ static int convert_all(struct invocation *in, struct domain_def *def, const stru
         return error_set(err, ERR_OPERATION_INVALID, "a conversion to '%s' in '%s' was not finished; go on with it by "
                          "--resume or take it back by --abort", job.name, job.directory);
     if (target_check(&target, &job, def, report, err) < 0 || job_plan(&job, def, report, err) < 0 ||
-        job_run(&job, &calls, err) < 0)
+        job_run_guarded(&job, &calls, err) < 0)
         return error_wrap(err, "cannot convert domain '%s'", option_text(in, "source"));
     target_finish(&target, &job);
     return done(in, &job, report);
@@ -143,7 +184,7 @@ static int convert_unfinished(struct invocation *in, struct error *err)
     if (strcmp(output, job.output) != 0)
         return error_set(err, ERR_INVALID_ARG, "the conversion to '%s' was begun with -o %s", name, job.output);
     bool resume = option_given(in, "resume");
-    if ((resume ? job_run(&job, &calls, err) : job_abort(&job, &calls, err)) < 0)
+    if ((resume ? job_run_guarded(&job, &calls, err) : job_abort(&job, &calls, err)) < 0)
         return -1;
     target_finish(&target, &job);
     if (resume)

@@ -172,8 +172,8 @@ def test_a_failure_leaves_nothing(host, connection, guest, pool, tmp_path, fault
     assert "guest" not in [domain.name() for domain in connection.listAllDomains()]
 
 
-def cut_off(words, uri, wrapper):
-    """Runs a conversion with a qemu-img of our own that stops in the second copy, and kills it there with SIGKILL."""
+def cut_off(words, uri, wrapper, number=signal.SIGKILL):
+    """Runs a conversion with a qemu-img of our own that stops in the second copy, and ends it there with a signal."""
     env = dict(os.environ, PATH=f"{wrapper}:{os.environ['PATH']}")
     process = subprocess.Popen([GODWIT, "-c", uri, "convert", *words, "--virt-type", "qemu"], env=env, stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
@@ -181,8 +181,8 @@ def cut_off(words, uri, wrapper):
     while not os.path.exists(f"{wrapper}/stopped"):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(number)
+    assert process.wait(60) != 0
 
 
 @pytest.fixture
@@ -209,6 +209,13 @@ def test_killed_then_resumed(host, connection, guest, pool, stopping):
     assert same(images[1], "qcow2", pool / "r-sdb", "qcow2")
     connection.lookupByName("r")
     assert "there is no unfinished conversion to 'r'" in godwit("convert", "r", "-os", "kvm", "--resume", uri=host.uri, ok=False).errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_takes_everything_back(host, connection, guest, pool, stopping, number):
+    config, _ = guest
+    cut_off(["-i", "xl", str(config), "-os", "kvm", "-on", "r"], host.uri, stopping, number)
+    assert os.listdir(pool) == []
 
 
 def test_killed_then_aborted(host, connection, guest, pool, stopping):
