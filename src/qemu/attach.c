@@ -174,6 +174,7 @@ static void forget(const struct guest *guest, int reason)
 {
     unlink(guest->path);
     unlink(guest->status.monitor);
+    driver_remove_sockets(guest->domain->driver, guest->domain->object.uuid);
     free(steal(guest->domain->monitor_path));
     guest->domain->reason = reason;
     object_forget_if_unused(&guest->domain->object);
@@ -266,6 +267,8 @@ static int found(void *owner, const char *name, struct error *err)
 struct burial {
     struct domain *domain; /* a reference; NULL = a transient one that never was */
     char *path;
+    struct driver *driver;
+    unsigned char uuid[UUID_SIZE];
 };
 
 /* Ends a QEMU that has not let its guest run. */
@@ -292,10 +295,13 @@ static void bury(void *owner)
     scoped_job struct job job = {0};
     if (domain && job_begin(&job, &domain->object, JOB_START, "find again", &err) < 0)
         log_error("%s", err.message);
-    if (end_unborn(path, &err) == 0)
+    if (end_unborn(path, &err) == 0) {
         unlink(path);
-    else
+        if (!domain || !domain_active(domain))
+            driver_remove_sockets(burial->driver, burial->uuid);
+    } else {
         log_error("a QEMU that nobody knows is left alone; its monitor is '%s': %s", path, err.message);
+    }
 }
 
 /* UUID.START.monitor. */
@@ -315,7 +321,8 @@ static int found_monitor(void *owner, const char *name, struct error *err)
     if (known ? string_equal(known, path) : access(status, F_OK) == 0)
         return 0;
     struct burial *burial = xcalloc(1, sizeof *burial);
-    *burial = (struct burial){domain ? domain_of(object_ref(&domain->object)) : NULL, steal(path)};
+    *burial = (struct burial){domain ? domain_of(object_ref(&domain->object)) : NULL, steal(path), driver};
+    memcpy(burial->uuid, uuid, UUID_SIZE);
     fiber_start("bury", bury, burial);
     return 0;
 }

@@ -172,6 +172,8 @@ int domain_name_processor(struct driver *driver, struct domain_def *def, struct 
 int domain_update_processor(struct driver *driver, struct domain_def *def, struct error *err);
 /* Fills in the ptys that QEMU opened, from its answer to query-chardev. */
 void domain_learn_chardevs(struct domain_def *live, const json_t *reply);
+/* Removes the directory of the channels' sockets, which only one run of a guest has. Does not wait. */
+void driver_remove_sockets(const struct driver *driver, const unsigned char uuid[UUID_SIZE]);
 /* Ends QEMU (asks it first, so that it flushes its disks; kills it when it does not listen) and waits until it is gone
  * and the domain is inactive. shutoff_reason is DOMAIN_SHUTOFF_*. */
 int domain_stop(struct domain *domain, int shutoff_reason, bool graceful, struct error *err);

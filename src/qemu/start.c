@@ -256,6 +256,8 @@ int domain_launch(struct domain *domain, struct domain_def *def, const char *inc
     starting_begin(domain, &starting);
     if (starting_end(domain, launch(domain, live, incoming, err), err) < 0) {
         domain->reason = DOMAIN_SHUTOFF_FAILED;
+        if (!domain_active(domain))
+            driver_remove_sockets(domain->driver, domain->object.uuid);
         return error_wrap(err, "cannot start domain '%s'", domain_name(domain));
     }
     return 0;

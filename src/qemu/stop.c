@@ -52,10 +52,11 @@ static int remove_file(void *directory, const char *name, struct error *err)
     return 0;
 }
 
-/* Sockets that only this run of the guest had. */
-static void remove_lib(const struct domain *domain, struct arena *arena)
+void driver_remove_sockets(const struct driver *driver, const unsigned char uuid[UUID_SIZE])
 {
-    char *directory = domain_lib_path(domain, arena);
+    char string[UUID_STRING_SIZE];
+    uuid_format(uuid, string);
+    scoped_free char *directory = xprintf("%s/%s", driver->lib_dir, string);
     if (directory_list(directory, remove_file, directory, NULL) == 0)
         rmdir(directory);
 }
@@ -86,7 +87,7 @@ void domain_exited(void *owner)
     status_remove(domain);
     unlink(domain->monitor_path);
     free(steal(domain->monitor_path));
-    remove_lib(domain, arena);
+    driver_remove_sockets(domain->driver, domain->object.uuid);
     if (domain->cgroup)
         fiber_start("cgroup", remove_cgroup, steal(domain->cgroup));
     domain->shutoff_reason = domain->pause_reason = domain->resume_reason = -1;
