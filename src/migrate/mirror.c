@@ -331,7 +331,7 @@ static void break_connections(struct domain *domain)
         if (string_starts(json_string_value(json_object_get(one, "node-name")) ?: "", JOB_PREFIX))
             json_array_append(ours, one);
     if (json_array_size(ours))
-        qmp_execute(domain->qmp, "yank", json_pack("{s:O}", "instances", ours), monitor_deadline(), NULL);
+        qmp_execute_oob(domain->qmp, "yank", json_pack("{s:O}", "instances", ours), monitor_deadline(), NULL);
 }
 
 void mirrors_remove(struct domain *domain)

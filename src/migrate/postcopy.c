@@ -7,7 +7,7 @@
 #include "migrate/place.h"
 #include "qemu/status.h"
 
-enum { SENT_MS = 5000, ASK_MS = 5000 };
+enum { SENT_MS = 5000, ASK_MS = 5000, BREAK_MS = 30000 };
 
 static bool status_is(const struct domain *domain, const char *status)
 {
@@ -43,7 +43,7 @@ int migration_pause_postcopy(struct domain *domain, struct error *err)
     if (!domain->migration || !domain->postcopy || !status_is(domain, "postcopy-active") || domain->incoming)
         return error_set(err, ERR_OPERATION_INVALID, "domain '%s' has no post-copy migration under way",
                          domain_name(domain));
-    return qmp_execute(domain->qmp, "migrate-pause", NULL, monitor_deadline(), err);
+    return qmp_execute_oob(domain->qmp, "migrate-pause", NULL, monitor_deadline(), err);
 }
 
 /* -- the source ---------------------------------------------------------------------------------------------------- */
@@ -72,6 +72,9 @@ void postcopy_broken(struct migration *migration)
     struct domain *domain = migration->domain;
     bool here = is_source(migration);
     if (!domain_active(domain)) {
+        struct error err = {0};
+        if (here && journal_remove(domain->driver, migration->entry.id, &err) < 0) /* nothing is left to be settled */
+            log_error("%s", err.message);
         migration_end(migration);
         return;
     }
@@ -89,6 +92,7 @@ void postcopy_broken(struct migration *migration)
     migration->abort = (struct error){0};
     migration->phase = PHASE_BROKEN;
     migration->client = NULL;
+    condition_wake(&domain->changed);
     fiber_shield(migration->job.shielded_before);
 }
 
@@ -196,8 +200,24 @@ char *postcopy_begin(struct migration *migration, struct migrate_blob *cookie_ou
 static int recover_at(struct migration *migration, const char *listen, uint16_t port, struct error *err)
 {
     scoped_free char *uri = xprintf("tcp:%s:%u", listen, port);
-    return qmp_execute(migration->domain->qmp, "migrate-recover", json_pack("{s:s}", "uri", uri), monitor_deadline(),
-                       err);
+    return qmp_execute_oob(migration->domain->qmp, "migrate-recover", json_pack("{s:s}", "uri", uri),
+                           monitor_deadline(), err);
+}
+
+/* The source says that the connection is broken, and this end may not have noticed: nothing tells it of a network that
+ * was cut, as long as the guest asks for no page. */
+static int break_here(struct domain *domain, struct error *err)
+{
+    struct migration *migration = domain->migration;
+    if (!migration || migration->phase != PHASE_FINISHING || !domain->postcopy)
+        return 0;
+    if (status_is(domain, "postcopy-active") &&
+        qmp_execute_oob(domain->qmp, "migrate-pause", NULL, monitor_deadline(), err) < 0)
+        return -1;
+    for (deadline until = deadline_ms(BREAK_MS); domain->migration && domain->migration->phase != PHASE_BROKEN;)
+        if (condition_wait(&domain->changed, until, err) < 0)
+            return error_wrap(err, "QEMU of domain '%s' does not let go of its broken connection", domain_name(domain));
+    return 0;
 }
 
 int postcopy_prepare(struct driver *driver, const struct migrate_options *options, const struct migrate_caller *caller,
@@ -213,7 +233,8 @@ int postcopy_prepare(struct driver *driver, const struct migrate_options *option
     if (!object)
         return -1;
     scoped_domain struct domain *domain = domain_of(object_ref(object));
-    struct migration *migration = take_broken(domain, PHASE_PREPARING, options, caller, err);
+    struct migration *migration =
+        break_here(domain, err) < 0 ? NULL : take_broken(domain, PHASE_PREPARING, options, caller, err);
     if (!migration)
         return -1;
     domain->migration_status[0] = '\0';

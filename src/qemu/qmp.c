@@ -17,6 +17,8 @@
 #define REPLY_MAX     (16u << 20)
 /* Answered and unanswered together: a guest that hangs must not collect commands for ever. */
 #define IN_FLIGHT_MAX 512
+/* Of the first call, which asks for what the greeting offers. */
+#define HANDSHAKE_ID  1
 /* What one turn of the loop takes from one guest, so that a flood of events does not starve the others. */
 #define READ_SIZE     (64u << 10)
 #define READ_TURNS    4
@@ -51,6 +53,8 @@ struct qmp {
     uint64_t last_id;
     struct text partial; /* a line whose end has not come yet */
     struct qmp_batch *handshake; /* until somebody collected it */
+    bool greeted;                /* QEMU takes commands */
+    bool out_of_band;            /* also such ones */
     struct qmp_request negotiation;
     uint32_t version;
     char *package;
@@ -175,8 +179,31 @@ static void take_event(struct qmp *qmp, json_t *message, const char *name)
                              (uint32_t)json_integer_value(json_object_get(time, "microseconds")));
 }
 
+static void write_some(struct qmp *qmp)
+{
+    bool rest = qmp->greeted && qmp_output_flush(&qmp->output);
+    watch_set(qmp->watch, rest ? UV_READABLE | UV_WRITABLE : UV_READABLE);
+}
+
+/* Asks for all that it offers and we use, before all else: QEMU takes nothing else first, and this only once. */
+static void negotiate(struct qmp *qmp, const json_t *greeting)
+{
+    scoped_text struct text out = {0};
+    size_t i;
+    json_t *offered;
+    json_array_foreach (json_object_get(greeting, "capabilities"), i, offered)
+        qmp->out_of_band |= string_equal(json_string_value(offered), "oob");
+    qmp_message_append(&out, "qmp_capabilities",
+                       qmp->out_of_band ? json_pack("{s:[s]}", "enable", "oob") : NULL, HANDSHAKE_ID, false);
+    qmp_output_add_first(&qmp->output, &out);
+    qmp->greeted = true;
+    write_some(qmp);
+}
+
 static void take_greeting(struct qmp *qmp, json_t *greeting)
 {
+    if (!qmp->greeted)
+        negotiate(qmp, greeting);
     json_t *version = json_object_get(greeting, "version"), *qemu = json_object_get(version, "qemu");
     qmp->version = (uint32_t)(json_integer_value(json_object_get(qemu, "major")) * 1000000 +
                               json_integer_value(json_object_get(qemu, "minor")) * 1000 +
@@ -256,12 +283,6 @@ static int read_some(struct qmp *qmp, const bool *freed, struct error *err)
     return 0;
 }
 
-static void write_some(struct qmp *qmp)
-{
-    bool rest = qmp_output_flush(&qmp->output);
-    watch_set(qmp->watch, rest ? UV_READABLE | UV_WRITABLE : UV_READABLE);
-}
-
 static void socket_ready(void *owner, int events)
 {
     struct qmp *qmp = owner;
@@ -314,12 +335,12 @@ static struct qmp_batch *batch_new(struct qmp *qmp, struct qmp_request *requests
 }
 
 /* Appends the request, whose arguments it takes, with our id. */
-static void request_append(struct text *out, struct qmp_request *request, uint64_t id)
+static void request_append(struct text *out, struct qmp_request *request, uint64_t id, bool out_of_band)
 {
     if (request->raw)
         qmp_message_append_raw(out, steal(request->arguments), id);
     else
-        qmp_message_append(out, request->command, steal(request->arguments), id);
+        qmp_message_append(out, request->command, steal(request->arguments), id, out_of_band);
 }
 
 struct qmp_batch *qmp_submit_fd(struct qmp *qmp, struct qmp_request *requests, size_t count, int fd)
@@ -333,7 +354,8 @@ struct qmp_batch *qmp_submit_fd(struct qmp *qmp, struct qmp_request *requests, s
         if (batch->lost.code)
             json_decref(steal(requests[i].arguments));
         else
-            request_append(&out, &requests[i], call_new(qmp, batch, &requests[i])->id);
+            request_append(&out, &requests[i], call_new(qmp, batch, &requests[i])->id,
+                           requests[i].out_of_band && qmp->out_of_band);
     }
     if (out.length > 0 && qmp_output_add(&qmp->output, &out, fd))
         write_some(qmp);
@@ -397,7 +419,8 @@ struct qmp *qmp_new(int fd, const char *name, const struct qmp_callbacks *callba
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     qmp->watch = watch_new(fd, UV_READABLE, socket_ready, qmp);
     qmp->negotiation.command = "qmp_capabilities";
-    qmp->handshake = qmp_submit(qmp, &qmp->negotiation, 1);
+    qmp->handshake = batch_new(qmp, &qmp->negotiation, 1);
+    call_new(qmp, qmp->handshake, &qmp->negotiation);
     return qmp;
 }
 

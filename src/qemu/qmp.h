@@ -28,9 +28,9 @@ struct qmp_callbacks {
     void (*closed)(void *owner, const struct error *reason);
 };
 
-/* Takes the descriptor (a stream socket, connected or on its way) and sends qmp_capabilities at once, before the
- * greeting: commands may be submitted right away. name is the guest's, for messages. callbacks may be NULL: for who
- * only asks. */
+/* Takes the descriptor (a stream socket, connected or on its way). Commands may be submitted right away; they are held
+ * back until QEMU has greeted, because what it offers there is asked for first. name is the guest's, for messages.
+ * callbacks may be NULL: for who only asks. */
 struct qmp *qmp_new(int fd, const char *name, const struct qmp_callbacks *callbacks, void *owner);
 /* Closes without a callback; commands in flight fail with ERR_OPERATION_ABORTED. */
 void qmp_free(struct qmp *qmp);
@@ -52,6 +52,10 @@ uint32_t qmp_version(const struct qmp *qmp, const char **package);
 json_t *qmp_command(struct qmp *qmp, const char *command, json_t *arguments, deadline until, struct error *err);
 /* For commands whose result says nothing. */
 int qmp_execute(struct qmp *qmp, const char *command, json_t *arguments, deadline until, struct error *err);
+/* The same out of band, where QEMU offers that: it is heard also while QEMU's main thread waits for something (a page
+ * in post-copy, a server that hangs). For the few commands that QEMU lets be so: migrate-pause, migrate-recover, yank.
+ */
+int qmp_execute_oob(struct qmp *qmp, const char *command, json_t *arguments, deadline until, struct error *err);
 /* The same with a descriptor passed along (getfd, add-fd); fd stays the caller's. */
 json_t *qmp_command_fd(struct qmp *qmp, const char *command, json_t *arguments, int fd, deadline until,
                        struct error *err);
@@ -63,6 +67,7 @@ struct qmp_request {
     json_t *reply;     /* "return": the caller's; NULL when the command failed or was not answered */
     int code;          /* when it failed: the code, as qmp_command() has it */
     char *failure;     /* when it failed: QEMU's words; to free() */
+    bool out_of_band;  /* see qmp_execute_oob() */
     bool raw;          /* arguments are a whole command ({"execute": ...}), reply is QEMU's whole message */
 };
 void qmp_requests_finish(struct qmp_request *requests, size_t count);

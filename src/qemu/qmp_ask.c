@@ -55,6 +55,14 @@ int qmp_execute(struct qmp *qmp, const char *command, json_t *arguments, deadlin
     return reply ? 0 : -1;
 }
 
+int qmp_execute_oob(struct qmp *qmp, const char *command, json_t *arguments, deadline until, struct error *err)
+{
+    struct qmp_request request = {.command = command, .arguments = arguments, .out_of_band = true};
+    int rc = qmp_batch(qmp, &request, 1, until, err);
+    qmp_requests_finish(&request, 1);
+    return rc;
+}
+
 char *qmp_human(struct qmp *qmp, const char *line, deadline until, struct error *err)
 {
     json_t *reply = qmp_command(qmp, "human-monitor-command", json_pack("{s:s}", "command-line", line), until, err);

@@ -45,9 +45,9 @@ static int append_json(const char *bytes, size_t size, void *text)
     return 0;
 }
 
-void qmp_message_append(struct text *out, const char *command, json_t *arguments, uint64_t id)
+void qmp_message_append(struct text *out, const char *command, json_t *arguments, uint64_t id, bool out_of_band)
 {
-    text_printf(out, "{\"execute\":\"%s\"", command);
+    text_printf(out, "{\"%s\":\"%s\"", out_of_band ? "exec-oob" : "execute", command);
     if (json_object_size(arguments) > 0) {
         text_append(out, ",\"arguments\":");
         json_dump_callback(arguments, append_json, out, JSON_COMPACT);

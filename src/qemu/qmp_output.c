@@ -43,14 +43,25 @@ void qmp_output_finish(struct qmp_output *output)
         chunk_free(chunk);
 }
 
-bool qmp_output_add(struct qmp_output *output, struct text *data, int passed)
+static struct chunk *chunk_new(struct text *data, int passed)
 {
     struct chunk *chunk = xcalloc(1, sizeof *chunk);
     chunk->length = data->length;
     chunk->data = text_steal(data);
     chunk->fd = passed < 0 ? -1 : fcntl(passed, F_DUPFD_CLOEXEC, 3);
+    return chunk;
+}
+
+bool qmp_output_add(struct qmp_output *output, struct text *data, int passed)
+{
+    struct chunk *chunk = chunk_new(data, passed);
     list_append(&output->chunks, &chunk->link);
     return first_chunk(output) == chunk;
+}
+
+void qmp_output_add_first(struct qmp_output *output, struct text *data)
+{
+    list_append(output->chunks.next, &chunk_new(data, -1)->link); /* before the first, which may be the head itself */
 }
 
 static ssize_t chunk_send(int fd, struct chunk *chunk)

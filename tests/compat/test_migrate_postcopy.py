@@ -57,8 +57,6 @@ def start(traveller, *words):
     return mover
 
 
-# QEMU's main thread may itself wait for a page of the guest, and then hears `migrate-recover` only out of band, which our
-# monitor does not speak yet: now and then the resume ends with a timeout, and this test with it.
 @pytest.mark.full
 @pytest.mark.parametrize("words", [[], ["--p2p"]], ids=["direct", "p2p"])
 def test_broken_and_resumed(two_hosts, busy, words):

@@ -12,9 +12,10 @@
 #include "base/text.h"
 #include "qemu/qmp.h"
 
-#define GREETING                                                                                             \
+#define GREETING_WITH(capabilities)                                                                           \
     "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 22, \"minor\": 2, \"major\": 7}, \"package\": \"Debian\"}," \
-    " \"capabilities\": []}}\r\n{\"return\": {}, \"id\":1}\r\n"
+    " \"capabilities\": [" capabilities "]}}\r\n{\"return\": {}, \"id\":1}\r\n"
+#define GREETING GREETING_WITH("")
 
 /* The other end of the socket: the test plays QEMU. */
 static struct {
@@ -84,7 +85,6 @@ static void begin(void)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     story.peer = fds[1];
     story.qmp = qmp_new(fds[0], "vm", &callbacks, NULL);
-    assert_string_equal(heard(), "{\"execute\":\"qmp_capabilities\",\"id\":1}\n");
 }
 
 static void greet(void)
@@ -93,6 +93,7 @@ static void greet(void)
     begin();
     say(GREETING);
     assert_int_equal(qmp_handshake(story.qmp, deadline_ms(1000), &err), 0);
+    assert_string_equal(heard(), "{\"execute\":\"qmp_capabilities\",\"id\":1}\n");
 }
 
 static void end(void)
@@ -124,6 +125,48 @@ static void greeting_tells_the_version(void *argument)
     assert_int_equal(qmp_version(story.qmp, &package), 7002022);
     assert_string_equal(package, "Debian");
     assert_int_equal(qmp_unanswered_since(story.qmp), 0);
+    end();
+    loop_stop();
+}
+
+/* What it offers is asked for before what was submitted meanwhile, and used by those who need it. */
+static void out_of_band_where_it_is_offered(void *argument)
+{
+    static const char *const offers[] = {GREETING, GREETING_WITH("\"oob\""), GREETING_WITH("\"x\", 7, \"oob\"")};
+    for (size_t i = 0; i < COUNT(offers); i++) {
+        struct error err;
+        begin();
+        struct qmp_request request = {"query-status"};
+        struct qmp_batch *batch = qmp_submit(story.qmp, &request, 1);
+        assert_string_equal(heard(), "");
+        say(offers[i]);
+        say("{\"return\": {}, \"id\": 2}\r\n{\"return\": {}, \"id\": 3}\r\n");
+        assert_int_equal(qmp_collect(batch, deadline_ms(1000), &err), 0);
+        qmp_requests_finish(&request, 1);
+        scoped_free char *expected = xprintf("{\"execute\":\"qmp_capabilities\",%s\"id\":1}\n"
+                                             "{\"execute\":\"query-status\",\"id\":2}\n",
+                                             i ? "\"arguments\":{\"enable\":[\"oob\"]}," : "");
+        assert_string_equal(heard(), expected);
+        end();
+    }
+    loop_stop();
+}
+
+static void out_of_band_commands(void *argument)
+{
+    struct error err;
+    begin();
+    say(GREETING_WITH("\"oob\""));
+    assert_int_equal(qmp_handshake(story.qmp, deadline_ms(1000), &err), 0);
+    heard();
+    struct qmp_request waits = {"query-block"};
+    struct qmp_batch *batch = qmp_submit(story.qmp, &waits, 1);
+    say("{\"return\": {}, \"id\": 3}\r\n"); /* before the one that was asked first */
+    assert_int_equal(qmp_execute_oob(story.qmp, "migrate-pause", NULL, deadline_ms(1000), &err), 0);
+    assert_string_equal(heard(), "{\"execute\":\"query-block\",\"id\":2}\n{\"exec-oob\":\"migrate-pause\",\"id\":3}\n");
+    say("{\"return\": {}, \"id\": 2}\r\n");
+    assert_int_equal(qmp_collect(batch, deadline_ms(1000), &err), 0);
+    qmp_requests_finish(&waits, 1);
     end();
     loop_stop();
 }
@@ -311,6 +354,8 @@ static void run(void (*fiber)(void *))
     }
 STORY(greeting_tells_the_version)
 STORY(qemu_that_ends_with_commands_unread)
+STORY(out_of_band_where_it_is_offered)
+STORY(out_of_band_commands)
 STORY(a_batch_goes_out_in_one_piece)
 STORY(big_numbers_keep_their_bits)
 STORY(a_late_reply_is_dropped)
@@ -326,6 +371,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_greeting_tells_the_version),
         cmocka_unit_test(test_qemu_that_ends_with_commands_unread),
+        cmocka_unit_test(test_out_of_band_where_it_is_offered),
+        cmocka_unit_test(test_out_of_band_commands),
         cmocka_unit_test(test_a_batch_goes_out_in_one_piece),
         cmocka_unit_test(test_big_numbers_keep_their_bits),
         cmocka_unit_test(test_a_late_reply_is_dropped),
