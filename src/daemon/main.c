@@ -151,7 +151,6 @@ static int daemon_start(struct daemon *daemon, struct error *err)
 static void autostart(void *owner)
 {
     struct daemon *daemon = owner;
-    migration_sweep(daemon->driver);
     storage_autostart(daemon->storage);
     driver_autostart(daemon->driver);
 }

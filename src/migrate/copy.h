@@ -56,14 +56,9 @@ int mirrors_limit(struct migration *migration, uint64_t bandwidth, struct error 
  * the definition. What it made is gone again after images_remove(). Waits. */
 int images_make(struct migration *migration, struct domain_def *def, const struct migrate_cookie *remote,
                 struct error *err);
-/* They are the guest's own now: said before it is let run, so that none of a guest's is ever removed. */
-void images_keep(struct domain *domain);
-/* It runs: nothing has to be remembered. */
-void images_forget(struct domain *domain);
-/* It was not let run after all. */
-void images_disown(struct domain *domain);
-/* Removes the files that were made for a guest that did not arrive, also after a restart of the daemon. Waits. */
-void images_remove(struct domain *domain);
+/* Removes the files that were made for a guest that did not arrive, also after a restart of the daemon or the host.
+ * What it cannot remove is logged. Waits. */
+void images_remove(const struct driver *driver, const struct journal_entry *entry);
 
 /* -- nbd.c: the destination's server ------------------------------------------------------------------------------- */
 

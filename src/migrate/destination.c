@@ -118,11 +118,17 @@ void destination_discard(struct migration *migration)
         return;
     }
     int rc = domain->process ? domain_stop(domain, DOMAIN_SHUTOFF_FAILED, false, &err) : 0;
-    if (rc == 0)
+    if (rc == 0 && migration->entry.owner == WIRE_MIGRATION_OWNER_DESTINATION) {
+        /* before its images go: whoever reads it after a crash must not take the guest for one that is here */
+        migration->entry.owner = WIRE_MIGRATION_OWNER_SOURCE;
+        rc = journal_write(domain->driver, &migration->entry, &err);
+    }
+    if (rc == 0) {
+        images_remove(domain->driver, &migration->entry);
         rc = journal_remove(domain->driver, migration->entry.id, &err);
+    }
     if (rc < 0)
         log_error("%s", err.message);
-    images_remove(domain);
     if (migration->returns)
         still_unsettled(domain);
     migration_end(migration);
@@ -260,8 +266,6 @@ static int let_run(struct migration *migration, struct error *err)
     /* who hung up believes that it failed, and may have told the source so; post-copy has no way back */
     if (migration->abort.code && !domain->postcopy)
         return error_set(err, migration->abort.code, "the migration was given up: %s", migration->abort.message);
-    if (migration->options.flags & MIGRATE_COPY_STORAGE)
-        images_keep(domain);
     return destination_let_run(domain, migration->options.flags & MIGRATE_PAUSED, err);
 }
 
@@ -361,7 +365,6 @@ static int arrive(struct migration *migration, const struct migrate_cookie *remo
     if (wait_loaded(migration, err) == 0 && persist(migration, remote, err) == 0 &&
         give_disks(migration, err) == 0 && let_run(migration, err) == 0) {
         migration->ran_ms = clock_ms();
-        images_forget(domain);
         domain->shutoff_reason = -1;
         if (migration->returns)
             forget_departure(domain);
@@ -369,7 +372,6 @@ static int arrive(struct migration *migration, const struct migrate_cookie *remo
     }
     if (migration->options.flags & MIGRATE_PERSIST_DEST)
         undo_persist(domain, before);
-    images_disown(domain);
     destination_discard(migration);
     return -1;
 }

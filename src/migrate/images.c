@@ -7,44 +7,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/files.h"
 #include "base/log.h"
 #include "base/process.h"
 
-/* Images that the destination makes for a guest that comes with its disks. Each is noted in a file beside the status
- * file as soon as it is there, so that a daemon that was killed can take it back. */
+/* Images that the destination makes for a guest that comes with its disks. Each is noted in the journal as soon as it
+ * is there, so that a daemon that was killed, or a host that went down, takes it back. */
 
-#define LIST_SUFFIX ".images"
+enum { FILE_MS = 30000, CREATE_MS = 120000 };
 
-enum { FILE_MS = 30000, CREATE_MS = 120000, LIST_MAX = 1 << 20 };
-
-static char *list_path(const struct domain *domain, struct arena *arena)
+static void list_image(struct migration *migration, const char *image)
 {
-    char uuid[UUID_STRING_SIZE];
-    uuid_format(domain->object.uuid, uuid);
-    return arena_printf(arena, "%s/%s" LIST_SUFFIX, domain->driver->run_dir, uuid);
-}
-
-/* A JSON list of paths (a new reference); empty when there is none. */
-static json_t *list_read(const char *path, struct arena *arena)
-{
-    size_t length;
-    const char *text = NULL;
-    if (access(path, F_OK) == 0)
-        text = file_read(arena, path, LIST_MAX, &length, NULL);
-    json_t *list = text ? json_read(text, length, NULL) : NULL;
-    return list ? list : json_array();
-}
-
-static int note(const struct domain *domain, const char *image, struct error *err)
-{
-    scoped_arena struct arena *arena = arena_new();
-    scoped_json json_t *list = list_read(list_path(domain, arena), arena);
-    json_array_append_new(list, json_string(image));
-    scoped_free char *text = json_dumps(list, JSON_INDENT(1));
-    if (!text)
-        return error_set(err, ERR_INVALID_ARG, "the path of an image to be made is not valid UTF-8");
-    return file_write(list_path(domain, arena), text, strlen(text), 0600, err);
+    struct journal_entry *entry = &migration->entry;
+    const char **longer = arena_new_array(migration->arena, entry->image_count + 1, const char *);
+    for (uint32_t i = 0; i < entry->image_count; i++)
+        longer[i] = entry->images[i];
+    longer[entry->image_count++] = arena_strdup(migration->arena, image);
+    entry->images = longer;
 }
 
 /* -- files, on a worker thread: their server may hang -------------------------------------------------------------- */
@@ -114,19 +92,13 @@ static void tell_pool(const struct driver *driver, const char *path)
         driver->image_changed(driver->notify_owner, path);
 }
 
-static void remove_listed(const struct driver *driver, const char *list_file, const char *name)
+void images_remove(const struct driver *driver, const struct journal_entry *entry)
 {
-    scoped_arena struct arena *arena = arena_new();
-    scoped_json json_t *list = list_read(list_file, arena);
-    size_t i;
-    json_t *path;
-    json_array_foreach (list, i, path) {
+    for (uint32_t i = 0; i < entry->image_count; i++) {
         struct error err = {0};
-        if (!json_is_string(path))
-            continue;
-        if (image_do(json_string_value(path), IMAGE_REMOVE, 0, &err) < 0)
-            log_error("domain '%s' did not arrive: %s; remove it by hand", name, err.message);
-        tell_pool(driver, json_string_value(path));
+        if (image_do(entry->images[i], IMAGE_REMOVE, 0, &err) < 0)
+            log_error("domain '%s' did not arrive: %s; remove it by hand", entry->name, err.message);
+        tell_pool(driver, entry->images[i]);
     }
 }
 
@@ -197,10 +169,9 @@ static int make(struct migration *migration, const struct disk *disk, const stru
         return -1;
     if (image_do(path, IMAGE_MAKE, raw ? told->capacity : 0, err) < 0)
         return error_wrap(err, "disk %s cannot be copied to this host", disk->target);
-    if (note(migration->domain, path, err) < 0) {
-        image_do(path, IMAGE_REMOVE, 0, NULL);
+    list_image(migration, path);
+    if (journal_write(migration->domain->driver, &migration->entry, err) < 0)
         return -1;
-    }
     if (!raw && run_qemu_img(disk, backing, backing_format, told->capacity, err) < 0)
         return -1;
     tell_pool(migration->domain->driver, path);
@@ -228,7 +199,6 @@ int images_make(struct migration *migration, struct domain_def *def, const struc
 {
     if (copy_check(def, &migration->options, err) < 0)
         return -1;
-    images_forget(migration->domain); /* of an earlier arrival: they are no longer ours to remove */
     for (uint32_t i = 0; i < def->disks.count; i++) {
         struct disk *disk = def->disks.item[i];
         bool copied = disk_is_copied(disk, &migration->options);
@@ -243,61 +213,4 @@ int images_make(struct migration *migration, struct domain_def *def, const struc
             forget_backing(disk);
     }
     return 0;
-}
-
-/* -- afterwards ---------------------------------------------------------------------------------------------------- */
-
-static char *kept_path(const struct domain *domain, struct arena *arena)
-{
-    return arena_printf(arena, "%s.kept", list_path(domain, arena));
-}
-
-void images_keep(struct domain *domain)
-{
-    scoped_arena struct arena *arena = arena_new();
-    unlink(kept_path(domain, arena));
-    rename(list_path(domain, arena), kept_path(domain, arena));
-}
-
-void images_disown(struct domain *domain)
-{
-    scoped_arena struct arena *arena = arena_new();
-    rename(kept_path(domain, arena), list_path(domain, arena));
-}
-
-void images_forget(struct domain *domain)
-{
-    scoped_arena struct arena *arena = arena_new();
-    unlink(kept_path(domain, arena));
-    unlink(list_path(domain, arena));
-}
-
-void images_remove(struct domain *domain)
-{
-    scoped_arena struct arena *arena = arena_new();
-    remove_listed(domain->driver, list_path(domain, arena), domain_name(domain));
-    images_forget(domain);
-}
-
-static int sweep_one(void *owner, const char *name, struct error *err)
-{
-    struct driver *driver = owner;
-    unsigned char uuid[UUID_SIZE];
-    scoped_arena struct arena *arena = arena_new();
-    if (!string_ends(name, LIST_SUFFIX) || uuid_parse(arena_strndup(arena, name, UUID_STRING_SIZE - 1), uuid) < 0)
-        return 0;
-    struct object *object = registry_find_uuid(&driver->domains, uuid, NULL);
-    if (object && object_active(object))
-        return 0; /* migration_attached() decides */
-    const char *path = arena_printf(arena, "%s/%s", driver->run_dir, name);
-    remove_listed(driver, path, object ? object->name : name);
-    unlink(path);
-    return 0;
-}
-
-void migration_sweep(struct driver *driver)
-{
-    struct error err = {0};
-    if (directory_list(driver->run_dir, sweep_one, driver, &err) < 0)
-        log_error("%s", err.message);
 }

@@ -47,6 +47,15 @@ bool journal_is_settled(const struct journal_entry *entry)
 
 /* -- writing ------------------------------------------------------------------------------------------------------- */
 
+/* A path that is no UTF-8 has been refused, since XML has none. */
+static json_t *images_json(const struct journal_entry *entry)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < entry->image_count; i++)
+        json_array_append_new(list, json_string(entry->images[i]));
+    return list;
+}
+
 int journal_write(const struct driver *driver, const struct journal_entry *entry, struct error *err)
 {
     scoped_arena struct arena *arena = arena_new();
@@ -57,6 +66,8 @@ int journal_write(const struct driver *driver, const struct journal_entry *entry
         entry->name, "role", roles[entry->role], "owner", owners[entry->owner], "shared", entry->shared, "paused",
         entry->paused, "undefine", entry->undefine, "since-ms", (json_int_t)entry->since_ms, "peer",
         entry->peer ? entry->peer : "", "peer-uri", entry->peer_uri);
+    if (json && entry->image_count)
+        json_object_set_new(json, "images", images_json(entry));
     scoped_free char *text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
     if (!text)
         return error_set(err, ERR_INTERNAL_ERROR,
@@ -74,6 +85,16 @@ int journal_remove(const struct driver *driver, const unsigned char id[UUID_SIZE
 }
 
 /* -- reading ------------------------------------------------------------------------------------------------------- */
+
+static void read_images(struct journal_entry *entry, const json_t *list, struct arena *arena)
+{
+    size_t i;
+    json_t *path;
+    entry->images = arena_new_array(arena, json_array_size(list), const char *);
+    json_array_foreach (list, i, path)
+        if (json_is_string(path))
+            entry->images[entry->image_count++] = arena_strdup(arena, json_string_value(path));
+}
 
 static int read_entry(struct journal_entry *entry, const json_t *json, struct arena *arena)
 {
@@ -94,6 +115,7 @@ static int read_entry(struct journal_entry *entry, const json_t *json, struct ar
     entry->name = arena_strdup(arena, name);
     entry->peer = arena_strdup(arena, peer);
     entry->peer_uri = arena_strdup(arena, peer_uri);
+    read_images(entry, json_object_get(json, "images"), arena);
     return entry->role < 0 || entry->owner < 0 ? -1 : 0;
 }
 

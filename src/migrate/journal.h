@@ -32,6 +32,8 @@ struct journal_entry {
     int64_t since_ms; /* since 1970 */
     const char *peer;     /* host name of the other end; "" = not known */
     const char *peer_uri; /* where its daemon is reached; NULL = not known */
+    const char **images;  /* destination: files made for the guest's disks; they go with a guest that does not arrive */
+    uint32_t image_count;
 };
 
 /* All of these wait for the disk, and fail with ERR_SYSTEM_ERROR or, a file that cannot be understood,

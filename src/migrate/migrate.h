@@ -93,8 +93,6 @@ int migration_cache_set(struct domain *domain, uint64_t bytes, struct error *err
 void migration_client_gone(struct domain *domain, const void *client);
 /* The guest's QEMU is gone. Does not wait. */
 void migration_ended(struct domain *domain);
-/* At the daemon's start: removes the images that were made for guests that ended before they had arrived. Waits. */
-void migration_sweep(struct driver *driver);
 /* Called when a guest found again after a restart of the daemon has answered: a migration that was under way is taken
  * back or finished. Waits; the caller holds the domain's job. */
 void migration_attached(struct domain *domain);

@@ -118,7 +118,7 @@ static void give_up(void *owner)
     free(owner);
     scoped_domain struct domain *domain = request.domain;
     struct migration *migration = domain->migration;
-    if (migration && migration == request.migration && is_gap(migration->phase))
+    if (migration && migration == request.migration && (is_gap(migration->phase) || migration->phase == PHASE_BROKEN))
         migration_give_up(domain, request.why);
 }
 
@@ -202,7 +202,9 @@ void migration_ended(struct domain *domain)
     struct migration *migration = domain->migration;
     if (migration->phase == PHASE_PREPARED)
         keep_failure(migration);
-    else if (is_gap(migration->phase) || migration->phase == PHASE_BROKEN)
+    else if (migration->phase == PHASE_BROKEN)
+        start_give_up(migration, "QEMU has ended");
+    else if (migration->phase == PHASE_BEGUN)
         migration_end(migration);
-    /* else its fiber sees it */
+    /* else its fiber sees it; or all of it is on the destination, which may have taken it: its client says */
 }

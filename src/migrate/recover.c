@@ -13,10 +13,12 @@
 
 enum { SETTLE_MS = 30000, STEP_MS = 20 };
 
-static void remove_entry(const struct domain *domain, const struct journal_entry *entry)
+static void remove_entry(struct driver *driver, const struct journal_entry *entry)
 {
     struct error err = {0};
-    if (journal_remove(domain->driver, entry->id, &err) < 0)
+    if (entry->role == WIRE_MIGRATION_ROLE_DESTINATION && !journal_is_settled(entry))
+        images_remove(driver, entry);
+    if (journal_remove(driver, entry->id, &err) < 0)
         log_error("%s", err.message);
 }
 
@@ -28,11 +30,10 @@ static void remove_arrival(struct domain *domain, const struct journal_entry *en
         log_error("%s", err.message);
         return; /* the entry stays: the source is not told that it may run it */
     }
-    images_remove(domain);
     if (entry && entry->undefine && domain->object.persistent && object_undefine(&domain->object, &err) < 0)
         log_error("%s", err.message);
     if (entry)
-        remove_entry(domain, entry);
+        remove_entry(domain->driver, entry);
 }
 
 /* The journal was written before the guest was let run, and finish is acknowledged after it: one that is noted as taken
@@ -50,7 +51,6 @@ static void recover_incoming(struct domain *domain)
         return;
     }
     log_warning("domain '%s' had arrived when the daemon ended: it stays here", domain_name(domain));
-    images_forget(domain);
     if (destination_let_run(domain, entry.paused, &err) < 0)
         log_error("domain '%s' has arrived, but cannot be let run: %s", domain_name(domain), err.message);
     else if (domain_active(domain))
@@ -103,7 +103,8 @@ static void recover_performing(struct domain *domain)
     if (domain_active(domain))
         status_save(domain);
     if (noted)
-        remove_entry(domain, &entry);
+        remove_entry(domain->driver, &entry);
+    condition_wake(&domain->changed);
 }
 
 /* The destination may have let it run: it is asked. Active or not, it is not let run here before. */
@@ -140,19 +141,55 @@ void migration_attached(struct domain *domain)
 /* Its guest has ended here, with the host or by itself. */
 static void recover_entry(struct driver *driver, const struct journal_entry *entry)
 {
-    struct error err = {0};
     struct domain *found = driver_find(driver, entry->uuid, NULL);
     scoped_domain struct domain *domain = found ? domain_of(object_ref(&found->object)) : NULL;
     if (entry->role == WIRE_MIGRATION_ROLE_DESTINATION && !journal_is_settled(entry) && domain)
         remove_arrival(domain, entry);
-    else if ((!journal_is_settled(entry) || entry->since_ms + KEEP_MS < (int64_t)clock_ms()) &&
-             journal_remove(driver, entry->id, &err) < 0)
-        log_error("%s", err.message);
+    else if (!journal_is_settled(entry) || entry->since_ms + KEEP_MS < (int64_t)clock_ms())
+        remove_entry(driver, entry);
 }
 
 static bool is_handed_over(const struct journal_entry *entry)
 {
     return entry->role == WIRE_MIGRATION_ROLE_SOURCE && entry->owner == WIRE_MIGRATION_OWNER_UNKNOWN;
+}
+
+/* A guest whose QEMU is still there when the daemon starts, but may end before it is found again: then nobody else
+ * looks after its entry. */
+struct survivor {
+    struct domain *domain; /* a reference */
+    unsigned char id[UUID_SIZE];
+};
+
+static void outlive(void *owner)
+{
+    scoped_free struct survivor *survivor = owner;
+    scoped_domain struct domain *domain = survivor->domain;
+    scoped_arena struct arena *arena = arena_new();
+    struct error err = {0};
+    struct journal_entry entry;
+    while (domain_active(domain) && (domain->incoming || domain->outgoing == OUTGOING_PERFORMING))
+        if (condition_wait(&domain->changed, DEADLINE_NONE, &err) < 0)
+            return;
+    scoped_job struct job job = {0};
+    /* a transient one is gone from the registry, and another one may have its UUID there */
+    bool known = job_begin(&job, &domain->object, JOB_DESTROY, "remove what did not arrive", NULL) == 0;
+    if (domain_active(domain) || !journal_read(domain->driver, survivor->id, &entry, arena, &err) ||
+        journal_is_settled(&entry) || is_handed_over(&entry))
+        return;
+    if (known && entry.role == WIRE_MIGRATION_ROLE_DESTINATION)
+        remove_arrival(domain, &entry);
+    else
+        remove_entry(domain->driver, &entry);
+    object_forget_if_unused(&domain->object);
+}
+
+static void watch_survivor(struct domain *domain, const struct journal_entry *entry)
+{
+    struct survivor *survivor = xcalloc(1, sizeof *survivor);
+    survivor->domain = domain_of(object_ref(&domain->object));
+    memcpy(survivor->id, entry->id, UUID_SIZE);
+    fiber_start("survivor", outlive, survivor);
 }
 
 static void recover_all(void *owner)
@@ -174,6 +211,8 @@ static void recover_all(void *owner)
         bool active = domain && domain_active(domain), pursued = domain && is_handed_over(&entries[i]);
         if (!pursued && (!active || journal_is_settled(&entries[i])))
             recover_entry(driver, &entries[i]);
+        else if (!pursued)
+            watch_survivor(domain, &entries[i]);
     }
 }
 
