@@ -1,122 +1,34 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""At each boundary between two phases of a migration somebody dies. Afterwards one host has the guest, alone, it lost nothing, and
-both journals are empty of it."""
-import contextlib
-import json
+"""Who may let a guest run whose migration was cut off, and what clients that are wrong about it are told. The matrix of what may
+fail, and when, is test_migration_matrix.py."""
 import os
 import signal
 
-import libvirt
 import pytest
 
 from helpers import guest
-from helpers.phases import Phases, Wire, number, opaque, strings
 from helpers.cli import godwit
+from helpers.journey import FLAGS, Journey, journal, status_pid
+from helpers.phases import Wire, number, opaque, strings
 from helpers.tools import virsh, wait_until
-from helpers.traveller import PAUSED, RUNNING, SHUTOFF, Traveller
+from helpers.traveller import PAUSED, RUNNING, SHUTOFF
 
 pytestmark = pytest.mark.godwit
-FLAGS = libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_UNSAFE
-STEPS = ["begin", "prepare", "perform", "finish", "confirm"]
-
-# Who has the guest in the end, when all steps up to this one were done and then the victim died (and, of those that are
-# processes of the product, was started again). The client has gone in each of them.
-MATRIX = {
-    "begin": {"client": "source", "source": "source", "destination": "source", "both": "source"},
-    "prepare": {"client": "source", "source": "source", "destination": "source", "both": "source",
-                "destination-qemu": "source"},
-    "perform": {"client": "source", "source": "source", "destination": "source", "both": "source",
-                "destination-qemu": "source"},
-    "finish": {"client": "destination", "source": "destination", "destination": "destination", "both": "destination"},
-}
-
-
-class Journey:
-    """One guest that all cases share: booting takes longer than moving."""
-
-    def __init__(self, hosts, line):
-        self.hosts, self.line, self.traveller = list(hosts), line, None
-
-    def ready(self):
-        """hosts[0] runs the guest, hosts[1] does not."""
-        if self.traveller is None:
-            self.traveller = Traveller(self.hosts, self.line, dirty=4, area=8, persistent=False)
-        running = [self.state(host) == RUNNING for host in self.hosts]
-        assert sum(running) == 1, "an earlier case has lost the guest"
-        if running[1]:
-            self.hosts.reverse()
-        return self.hosts
-
-    def state(self, host):
-        with contextlib.closing(libvirt.open(host.uri)) as connection:
-            try:
-                return connection.lookupByName("traveller").state()[0]
-            except libvirt.libvirtError:
-                return None
-
-    def migrate_up_to(self, last):
-        source, target = self.ready()
-        phases = Phases(source, target, "traveller", FLAGS)
-        for step in STEPS[:STEPS.index(last) + 1]:
-            getattr(phases, step)()
-        return phases
-
-
-def status_pid(host):
-    folder = f"{host.root}/run/godwit/domains"
-    (name,) = [name for name in os.listdir(folder) if name.endswith(".json")]
-    with open(f"{folder}/{name}", encoding="utf-8") as file:
-        return json.load(file)["pid"]
-
-
-def journal(host):
-    """What the journal holds that is not settled."""
-    folder, left = f"{host.root}/var/lib/godwit/migrations", []
-    for name in os.listdir(folder):
-        with open(f"{folder}/{name}", encoding="utf-8") as file:
-            entry = json.load(file)
-        if (entry["role"], entry["owner"]) != ("destination", "destination"):
-            left.append(entry)
-    return left
 
 
 @pytest.fixture(scope="module")
 def journey(make_host, scratch):
-    hosts = make_host("host-a", tcp=True), make_host("host-b", tcp=True)
-    line = guest.Line(f"{scratch}/line")
-    line.xml = f"unix:{line.path}"
-    yield Journey(hosts, line)
-    line.close()
+    shared = Journey((make_host("host-a", tcp=True), make_host("host-b", tcp=True)), scratch)
+    yield shared
+    shared.close()
 
 
 @pytest.fixture
-def strangers(make_host, line):
+def strangers(make_host, folder):
     """Two daemons that cannot reach each other: only the client could tell the one about the other."""
-    return Journey((make_host("host-c"), make_host("host-d")), line)
-
-
-def fell(victim, source, target, phases):
-    if victim == "destination-qemu":
-        os.kill(status_pid(target), signal.SIGKILL)
-    killed = {"source": [source], "destination": [target], "both": [source, target]}.get(victim, [])
-    for host in killed:
-        host.kill()
-    phases.close()
-    for host in killed:
-        host.start()
-
-
-@pytest.mark.parametrize("last,victim", [(last, victim) for last, victims in MATRIX.items() for victim in victims])
-def test_one_owner(journey, last, victim):
-    phases = journey.migrate_up_to(last)
-    source, target = journey.hosts
-    fell(victim, source, target, phases)
-    owner, other = (source, target) if MATRIX[last][victim] == "source" else (target, source)
-    wait_until(lambda: (journey.state(owner), journey.state(other)) == (RUNNING, None), timeout=60, step=0.1,
-               what=f"{owner.hostname} alone has the guest")
-    wait_until(lambda: not journal(source) and not journal(target), what="both journals are settled", timeout=30)
-    assert len(guest.qemu_pids()) == 1, "more than one QEMU is left"
-    journey.traveller.lives()
+    apart = Journey((make_host("host-c"), make_host("host-d")), folder)
+    yield apart
+    apart.close()
 
 
 def test_unsettled_guest_is_let_run_by_nobody(journey):
@@ -225,7 +137,7 @@ def test_finish_of_a_client_that_hung_up(strangers):
     phases = strangers.migrate_up_to("perform")
     source, target = strangers.hosts
     os.kill(target.pid, signal.SIGSTOP)
-    phases.send_finish()
+    phases.send("finish")
     phases.target.close()
     phases.confirm(cancelled=True)
     os.kill(target.pid, signal.SIGCONT)
@@ -233,6 +145,6 @@ def test_finish_of_a_client_that_hung_up(strangers):
     wait_until(lambda: (strangers.state(source), strangers.state(target)) == (RUNNING, None), timeout=30, step=0.1,
                what="the source alone has the guest")
     assert not journal(source) and not os.listdir(f"{target.root}/var/lib/godwit/migrations")
-    assert len(guest.qemu_pids()) == 1
+    assert len(guest.qemu_processes()) == 1
     strangers.traveller.lives()
     strangers.traveller.ends()

@@ -45,10 +45,10 @@ class Host(Daemon):
 
 def kill_guests(uuids_only=None):
     """Kills what is left of the guests that the tests made; returns their UUIDs."""
-    left = guest.qemu_pids(uuids_only)
-    for pid in left.values():
+    left = guest.qemu_processes(uuids_only)
+    for _, pid in left:
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-    return sorted(left)
+    return sorted(uuid for uuid, _ in left)

@@ -35,6 +35,14 @@ def strings(**values):
                                          for key, value in given.items())
 
 
+def typed(**values):
+    """The same with numbers among them, as unsigned long long."""
+    given = {key: value for key, value in values.items() if value is not None}
+    return number(len(given)) + b"".join(
+        opaque(key) + (number(libvirt.VIR_TYPED_PARAM_STRING) + opaque(value) if isinstance(value, str) else
+                       number(libvirt.VIR_TYPED_PARAM_ULLONG) + struct.pack(">Q", value)) for key, value in given.items())
+
+
 class Reply:
     def __init__(self, body):
         self.body, self.at = body, 0
@@ -58,7 +66,7 @@ class Wire:
 
     def __init__(self, host):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(60)
+        self.socket.settimeout(180)
         self.socket.connect(host.socket)
         self.serial = 0
         self.call("auth-list", b"")
@@ -74,16 +82,18 @@ class Wire:
         return data
 
     def send(self, procedure, body):
+        """Without waiting for the answer, which take() gives."""
         self.serial += 1
         message = struct.pack(">IIiiIi", PROGRAM, 1, NUMBERS[procedure], 0, self.serial, 0) + body
         self.socket.sendall(number(len(message) + 4) + message)
+        return self.serial
 
-    def call(self, procedure, body):
-        self.send(procedure, body)
+    def take(self, wanted):
+        """The answer to that serial; earlier ones are dropped."""
         while True:
             message = self._read(struct.unpack(">I", self._read(4))[0] - 4)
             _, _, _, kind, serial, status = struct.unpack_from(">IIiiIi", message)
-            if kind == 1 and serial == self.serial:
+            if kind == 1 and serial == wanted:
                 break
         reply = Reply(message[24:])
         if status:
@@ -91,53 +101,105 @@ class Wire:
             raise RuntimeError(reply.optional())
         return reply
 
+    def call(self, procedure, body):
+        return self.take(self.send(procedure, body))
+
     def close(self):
         self.socket.close()
 
 
 class Phases:
-    """The migration of one guest from a daemon to another; each phase takes the cookie on."""
+    """The migration of one guest from a daemon to another; each phase takes the cookie on. xml, if given, changes the definition
+    on its way; parameters are typed ones of perform that are numbers."""
 
-    def __init__(self, source, target, name, flags):
+    STEPS = ["begin", "prepare", "perform", "finish", "confirm"]
+
+    def __init__(self, source, target, name, flags, xml=None, address="127.0.0.1", **parameters):
         self.source, self.target, self.name = Wire(source), Wire(target), name
         self.flags = flags | libvirt.VIR_MIGRATE_CHANGE_PROTECTION
+        self.change, self.address, self.parameters = xml, address, parameters
         with contextlib.closing(libvirt.open(source.uri)) as connection:
             domain = connection.lookupByName(name)
             self.domain = opaque(name) + domain.UUID() + number(domain.ID())
         self.cookie, self.xml, self.uri = b"", None, None
+        self.step, self.serial = None, None     # what was sent last, and whether its answer was taken (None)
+
+    def wire(self, step):
+        return self.target if step in ("prepare", "finish") else self.source
+
+    def send(self, step, cancelled=False):
+        """Begins a phase without waiting for its answer."""
+        flags = number(self.flags)
+        body = {
+            "begin": lambda: self.domain + strings() + flags,
+            "prepare": lambda: strings(migrate_uri=f"tcp://{self.address}", destination_xml=self.xml, destination_name=self.name) +
+            opaque(self.cookie) + flags,
+            "perform": lambda: self.domain + number(0) + typed(migrate_uri=self.uri, **self.parameters) + opaque(self.cookie) +
+            flags,
+            "finish": lambda: strings(destination_name=self.name) + opaque(self.cookie) + flags + number(cancelled),
+            "confirm": lambda: self.domain + strings() + opaque(self.cookie) + flags + number(cancelled),
+        }[step]()
+        self.step = step
+        self.serial = self.wire(step).send(f"domain-migrate-{step}3-params", body)
+
+    def take(self):
+        """Waits for the answer of the phase that was sent last."""
+        serial, self.serial = self.serial, None
+        reply = self.wire(self.step).take(serial)
+        if self.step == "finish":
+            reply.opaque()
+            reply.at += 16 + 4
+        if self.step != "confirm":
+            self.cookie = reply.opaque()
+        if self.step == "begin":
+            xml = reply.opaque().decode()
+            self.xml = self.change(xml) if self.change else xml
+        if self.step == "prepare":
+            self.uri = reply.optional()
+
+    def do(self, step, cancelled=False):
+        self.send(step, cancelled)
+        self.take()
 
     def begin(self):
-        reply = self.source.call("domain-migrate-begin3-params", self.domain + strings() + number(self.flags))
-        self.cookie, self.xml = reply.opaque(), reply.opaque().decode()
+        self.do("begin")
 
     def prepare(self):
-        reply = self.target.call("domain-migrate-prepare3-params",
-                                 strings(migrate_uri="tcp://127.0.0.1", destination_xml=self.xml,
-                                         destination_name=self.name) + opaque(self.cookie) + number(self.flags))
-        self.cookie, self.uri = reply.opaque(), reply.optional()
+        self.do("prepare")
 
     def perform(self):
-        reply = self.source.call("domain-migrate-perform3-params",
-                                 self.domain + number(0) + strings(migrate_uri=self.uri) + opaque(self.cookie) +
-                                 number(self.flags))
-        self.cookie = reply.opaque()
-
-    def _finish(self, cancelled):
-        return strings(destination_name=self.name) + opaque(self.cookie) + number(self.flags) + number(cancelled)
-
-    def send_finish(self):
-        """Without waiting for the answer."""
-        self.target.send("domain-migrate-finish3-params", self._finish(False))
+        self.do("perform")
 
     def finish(self, cancelled=False):
-        reply = self.target.call("domain-migrate-finish3-params", self._finish(cancelled))
-        reply.opaque()
-        reply.at += 16 + 4
-        self.cookie = reply.opaque()
+        self.do("finish", cancelled)
 
     def confirm(self, cancelled=False):
-        self.source.call("domain-migrate-confirm3-params",
-                         self.domain + strings() + opaque(self.cookie) + number(self.flags) + number(cancelled))
+        self.do("confirm", cancelled)
+
+    def up_to(self, last):
+        for step in self.STEPS[:self.STEPS.index(last) + 1]:
+            self.do(step)
+        return self
+
+    def carry_on(self):
+        """Goes on as libvirt's client does: after a phase that failed, finish and confirm cancel. Returns the words of all that
+        failed, the first of which the user sees."""
+        failures = []
+
+        def attempt(what, *arguments):
+            try:
+                what(*arguments)
+            except (RuntimeError, OSError) as failure:
+                failures.append(str(failure))
+        if self.serial is not None:
+            attempt(self.take)
+        done = self.STEPS.index(self.step)
+        for step in self.STEPS[done + 1:]:
+            prepared = done >= 1 and not (done == 1 and failures)
+            if step in ("prepare", "perform") and failures or step == "finish" and not prepared:
+                continue
+            attempt(self.do, step, bool(failures))
+        return failures
 
     def close(self):
         self.source.close()

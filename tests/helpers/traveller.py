@@ -29,8 +29,8 @@ class Traveller:
         else:
             connection.createXML(xml)
         connection.close()
-        line.wait_for("DISK 5 ok", timeout=90)
-        line.wait_for(r"MEM \d+ ok", timeout=30)
+        line.wait_for("DISK 5 ok", timeout=300)
+        line.wait_for(r"MEM \d+ ok", timeout=120)
 
     def migrate(self, *words, ok=True, uri=None, timeout=120):
         return virsh(self.source, "migrate", *words, self.name, uri or self.target.tcp_uri, *ROUTE,
@@ -54,10 +54,10 @@ class Traveller:
     def lives(self):
         """The guest beats and writes after now, and nothing it had was lost."""
         now = time.monotonic()
-        self.line.wait_for(r"DISK \d+ ok", timeout=30, since=now)
+        self.line.wait_for(r"DISK \d+ ok", timeout=120, since=now)
         beats = len(self.line.heartbeats())
-        wait_until(lambda: len(self.line.heartbeats()) > beats + 5, what="heartbeats")
-        self.line.wait_for(r"MEM \d+ ok", timeout=30, since=time.monotonic())
+        wait_until(lambda: len(self.line.heartbeats()) > beats + 5, timeout=60, what="heartbeats")
+        self.line.wait_for(r"MEM \d+ ok", timeout=120, since=time.monotonic())
         self.line.check()
 
     def ends(self):

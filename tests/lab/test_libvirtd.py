@@ -37,7 +37,7 @@ def traveller(hosts, line, emulator):
 def stays(traveller):
     """The source has the guest and goes on with it, the target has nothing; a second try succeeds."""
     wait_until(lambda: traveller.states() == [RUNNING, None], timeout=20, what="the source alone has the guest")
-    assert len(guest.qemu_pids()) == 1, "more than one QEMU is left"
+    assert len(guest.qemu_processes()) == 1, "more than one QEMU is left"
     assert virsh(traveller.target, "list", "--all", "--name").text == ""
     traveller.lives()
     traveller.migrate("--live")

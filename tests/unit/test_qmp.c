@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/arena.h"
 #include "base/fiber.h"
 #include "base/loop.h"
 #include "base/text.h"
