@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli/evacuate.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/text.h"
+#include "cli/migrate_policy.h"
 
 enum { PARALLEL_MOST = 1000 };
 
@@ -14,7 +11,6 @@ static const struct {
 } move_flags[] = {
     {"copy-storage-all", MIGRATE_NON_SHARED_DISK},
     {"copy-storage-inc", MIGRATE_NON_SHARED_INC},
-    {"auto-converge", MIGRATE_AUTO_CONVERGE},
     {"tls", MIGRATE_TLS},
     {"unsafe", MIGRATE_UNSAFE},
 };
@@ -87,10 +83,19 @@ static unsigned tell_who_stays(const struct evacuation *evacuation)
     return impossible;
 }
 
+/* Words that make no sense are found before anybody moves. */
+static int check_policy(struct evacuation *evacuation, struct error *err)
+{
+    struct migration none = {.source = evacuation->home.control, .arena = evacuation->in->arena};
+    params_init(&none.params, none.arena);
+    return migrate_policy_steer(evacuation->in, &none, err);
+}
+
 static int evacuate(struct evacuation *evacuation, struct error *err)
 {
     struct invocation *in = evacuation->in;
-    if (reach_places(evacuation, err) < 0 || evacuation_settle(evacuation, err) < 0 ||
+    if (check_policy(evacuation, err) < 0 || reach_places(evacuation, err) < 0 ||
+        evacuation_settle(evacuation, err) < 0 ||
         (evacuation->restore ? evacuation_board_home(evacuation, err)
                              : evacuation_board(evacuation, option_given(in, "offline"), err)) < 0)
         return -1;
@@ -135,10 +140,10 @@ static const struct command_option evacuate_options[] = {
      "away"},
     {"copy-storage-all", OPTION_BOOL, 0, "copy the disks too"},
     {"copy-storage-inc", OPTION_BOOL, 0, "copy the disks' top layers; their backing files are on both sides"},
-    {"auto-converge", OPTION_BOOL, 0, "slow a guest down until it converges"},
     {"unsafe", OPTION_BOOL, 0, "do it even where data may get lost"},
     {"tls", OPTION_BOOL, 0, "encrypt the guests' state"},
     {"bandwidth", OPTION_NUMBER, OPTION_NAMED, "MiB/s for each guest"},
+    MIGRATE_POLICY_OPTIONS,
     {0},
 };
 

@@ -110,11 +110,10 @@ static const char *question_for(const struct evacuation *evacuation, const json_
 }
 
 /* What the source says of the guest; NULL with err, whose code is that of an unknown program for a libvirtd. */
-static json_t *ask_source(struct evacuation *evacuation, struct passenger *one, unsigned flags, struct arena *arena,
-                          struct error *err)
+static json_t *ask_source(struct evacuation *evacuation, struct passenger *one, struct arena *arena, struct error *err)
 {
     const struct godwit_check_begin_args args = {.dom = one->dom, .flags = passenger_flags(evacuation, one),
-                                                 .check_flags = flags};
+                                                 .check_flags = CHECK_QUICK};
     struct godwit_check_begin_ret begun;
     if (remote_godwit_check_begin(one->from->control->client, &args, arena, &begun, err) < 0)
         return NULL;
@@ -209,7 +208,7 @@ static void measure_links(struct evacuation *evacuation)
     struct passenger *one = evacuation->passengers, *end = one + evacuation->count;
     while (one < end && !(passenger_waits(one) && one->active))
         one++;
-    scoped_json json_t *question = one < end ? ask_source(evacuation, one, CHECK_QUICK, arena, NULL) : NULL;
+    scoped_json json_t *question = one < end ? ask_source(evacuation, one, arena, NULL) : NULL;
     if (!question)
         return;
     for (size_t i = 0; i < count; i++)
@@ -253,12 +252,11 @@ static void offer_unchecked(struct evacuation *evacuation, struct passenger *one
 static void ask_about(struct evacuation *evacuation, struct passenger *one)
 {
     scoped_arena struct arena *arena = arena_new();
-    unsigned flags = option_given(evacuation->in, "plan") ? 0 : CHECK_QUICK;
     size_t count;
     struct place *places = evacuation_places(evacuation, &count);
     struct error err = {0};
     one->offers = arena_new_array(evacuation->in->arena, count, struct offer);
-    scoped_json json_t *question = ask_source(evacuation, one, flags, arena, &err);
+    scoped_json json_t *question = ask_source(evacuation, one, arena, &err);
     if (!question && check_is_unknown(&err)) {
         offer_unchecked(evacuation, one);
         return;
@@ -272,7 +270,7 @@ static void ask_about(struct evacuation *evacuation, struct passenger *one)
         if (!places[i].named)
             continue;
         scoped_json json_t *verdict =
-            ask_place(evacuation, one, &places[i], question, flags, arena, &answer, &err);
+            ask_place(evacuation, one, &places[i], question, CHECK_QUICK, arena, &answer, &err);
         note_place(evacuation, &places[i], answer);
         fill_offer(&one->offers[i], verdict, &err, evacuation->in->arena);
     }
@@ -297,7 +295,7 @@ void evacuation_ask(struct evacuation *evacuation)
 int evacuation_ask_again(struct evacuation *evacuation, struct passenger *one, struct error *err)
 {
     scoped_arena struct arena *arena = arena_new();
-    scoped_json json_t *answer = NULL, *question = ask_source(evacuation, one, CHECK_QUICK, arena, err);
+    scoped_json json_t *answer = NULL, *question = ask_source(evacuation, one, arena, err);
     if (!question)
         return check_is_unknown(err) ? 0 : -1;
     scoped_json json_t *verdict =

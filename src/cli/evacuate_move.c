@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "cli/migrate_policy.h"
 #include "cli/terminal.h"
 
 enum {
@@ -106,6 +107,9 @@ static int move_one(struct run *run, struct passenger *one, struct connection *f
     params_init(&migration.params, arena);
     if (evacuation->bandwidth_mib && one->active)
         params_add_u64(&migration.params, MIGRATE_PARAM_BANDWIDTH, evacuation->bandwidth_mib);
+    if (one->active && migrate_policy_steer(evacuation->in, &migration, err) < 0)
+        return -1;
+    migrate_policy_meet(&migration);
     bool old = now_ns() - evacuation->planned_ns > (uint64_t)FRESH_MS * 1000000;
     if ((old && evacuation_ask_again(evacuation, one, err) < 0) ||
         (!evacuation->restore && evacuation_note_leaving(evacuation, one, err) < 0))

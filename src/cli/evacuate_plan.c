@@ -32,8 +32,8 @@ static uint64_t longest_ms(const struct passenger *one, size_t count)
     return most;
 }
 
-/* When to begin: 0 = with the others; 1 = after them, since it may never arrive and wants the link for itself;
- * 2 = last, since it does not run and has nothing to send. */
+/* When to begin: 0 = with the others; 1 = after them, since its memory changes faster than it is sent, and it needs
+ * time, and the link for itself; 2 = last, since it does not run and has nothing to send. */
 static int turn_of(const struct passenger *one, size_t count)
 {
     bool converges = false;

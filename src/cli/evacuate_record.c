@@ -194,18 +194,21 @@ int evacuation_board(struct evacuation *evacuation, bool offline, struct error *
     return 0;
 }
 
-/* Where it is now: where it went, unless somebody moved it on. -1 when a place that may have it is not reached. */
+/* Where it is now: where it went, unless somebody moved it on. -1 when a place that may have it is not reached: then
+ * only one that runs elsewhere is it for sure; what is off there may be a definition that was left behind. */
 static int find_anywhere(struct evacuation *evacuation, struct passenger *one)
 {
     struct place *first = evacuation_place(evacuation, one->record->destination);
     int found = first ? find_there(evacuation, first, one->record->dom.uuid, &one->dom) : -1;
     one->from = first;
-    for (size_t i = 0; i < evacuation->other_count && found == 0; i++) {
-        int there = find_there(evacuation, &evacuation->others[i], one->record->dom.uuid, &one->dom);
-        if (there > 0) {
-            one->from = &evacuation->others[i];
-            found = there;
-        }
+    for (size_t i = 0; i < evacuation->other_count && found <= 0; i++) {
+        struct wire_domain dom;
+        if (find_there(evacuation, &evacuation->others[i], one->record->dom.uuid, &dom) <= 0 ||
+            (found < 0 && dom.id < 0))
+            continue;
+        one->dom = dom;
+        one->from = &evacuation->others[i];
+        found = 1;
     }
     return found;
 }

@@ -85,19 +85,27 @@ static int add_contract(struct invocation *in, struct params *params, struct err
     return 0;
 }
 
+static bool is_asked(const struct invocation *in)
+{
+    return option_given(in, "policy") || option_given(in, "max-pause") || option_given(in, "time-budget") ||
+           option_given(in, "no-disruption");
+}
+
 int migrate_policy_add(struct invocation *in, struct migration *migration, struct error *err)
 {
-    const char *name = option_text(in, "policy");
-    bool asked = name || option_given(in, "max-pause") || option_given(in, "time-budget") ||
-                 option_given(in, "no-disruption");
-    struct godwit_migration_policies_ret ignored;
+    bool asked = is_asked(in);
     if (asked && (!option_given(in, "live") || option_given(in, "offline") || option_given(in, "postcopy-resume")))
         return error_set(err, ERR_INVALID_ARG, "--policy, --max-pause, --time-budget and --no-disruption make sense "
                          "only with --live: nothing else can take longer than it must");
-    if (!asked && is_without(in))
-        return 0;
-    if (ask(migration->source, &ignored, in->arena, err) < 0) {
-        if (asked)
+    return !asked && is_without(in) ? 0 : migrate_policy_steer(in, migration, err);
+}
+
+int migrate_policy_steer(struct invocation *in, struct migration *migration, struct error *err)
+{
+    const char *name = option_text(in, "policy");
+    struct godwit_migration_policies_ret ignored;
+    if (ask(migration->source, &ignored, migration->arena, err) < 0) {
+        if (is_asked(in))
             return refuse_source(in, err);
         *err = (struct error){0};
         return 0;

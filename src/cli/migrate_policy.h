@@ -17,6 +17,8 @@
 int migrate_policies(struct invocation *in, struct error *err);
 /* Adds the parameters to the migration. A source that knows of no policies is an error only when one is asked for. */
 int migrate_policy_add(struct invocation *in, struct migration *migration, struct error *err);
+/* The same for a command that knows no way to steer by hand: any live migration of its is steered. */
+int migrate_policy_steer(struct invocation *in, struct migration *migration, struct error *err);
 /* Looks whether the destination knows them too. */
 void migrate_policy_meet(struct migration *migration);
 

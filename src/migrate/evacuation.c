@@ -75,8 +75,9 @@ static int entry_read(const struct driver *driver, const unsigned char uuid[UUID
     if (json && entry_parse(entry, json, arena) == 0)
         return 1;
     if (json)
-        error_set(err, ERR_INTERNAL_ERROR, "it is no record of version %d", VERSION);
-    return error_wrap(err, "the record '%s' of an evacuated guest", path);
+        error_set(err, ERR_INTERNAL_ERROR, "it is none of version %d; remove it if it brings no guest home",
+                  VERSION);
+    return error_wrap(err, "the record of an evacuated guest in '%s'", path);
 }
 
 static int entry_require(const struct driver *driver, const unsigned char uuid[UUID_SIZE],

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A host is emptied: every guest to one of several others, checked, several at once; and home again, exactly as before."""
 import os
+import re
 import signal
 import subprocess
 import time
@@ -11,7 +12,6 @@ import pytest
 from conftest import leave
 from helpers.cli import GODWIT, Terminal, godwit
 from helpers.guest import bare_xml, domain_xml
-from helpers.tools import wait_until
 
 pytestmark = pytest.mark.godwit
 
@@ -122,8 +122,13 @@ def test_there_and_home(three, line):
 
 def test_one_that_cannot_go(three):
     home, *others = three
-    for name in ("taken", "free"):
+    for name in ("taken", "free", "damaged"):
         make(home, name)
+    connection = libvirt.open(home.uri)
+    record = f"{home.root}/var/lib/godwit/evacuations/{connection.lookupByName('damaged').UUIDString()}.json"
+    connection.close()
+    with open(record, "w") as out:
+        out.write('{"version": 1}')
     for host in others:
         connection = libvirt.open(host.uri)
         connection.defineXML(bare_xml("taken"))
@@ -133,10 +138,13 @@ def test_one_that_cannot_go(three):
     assert all(f"'{host.tcp_uri}': " in plan["taken"]["why"] for host in others) and "name-free" in plan["taken"]["why"]
     answer = evacuate(three, ok=False)
     assert answer.status == 1
-    assert "taken: cannot be moved: " in answer.out and "1 of 2 guests were not moved" in answer.errors, answer
-    assert list(guests(home)) == ["taken"]
+    assert "taken: cannot be moved: " in answer.out and "2 of 3 guests were not moved" in answer.errors, answer
+    assert record in re.search(r"damaged: failed after .* stays on .*", answer.out)[0], answer
+    assert set(guests(home)) == {"taken", "damaged"}
     evacuate(three, "--restore")
-    assert set(guests(home)) == {"taken", "free"}
+    assert set(guests(home)) == {"taken", "free", "damaged"}
+    assert os.path.exists(record), "what is not understood is left alone"
+    os.unlink(record)
 
 
 def test_client_killed_and_run_again(three):
@@ -194,6 +202,27 @@ def test_what_is_off_and_definitions_that_stay(three):
     assert guests(home) == before and not guests(second)
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("victim", [0, 1], ids=["source", "destination"])
+def test_daemon_killed_meanwhile(three, victim):
+    """Whatever was under way is settled by the daemons; every guest runs once, and the next run takes the rest."""
+    hosts = three[:2]
+    for number in range(8):
+        make(hosts[0], f"g{number}", autostart=number % 2 == 0)
+    before = guests(hosts[0])
+    process = subprocess.Popen([GODWIT, "-c", hosts[0].uri, "evacuate", "--parallel", "2", "--to", hosts[1].tcp_uri],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert "moved to" in process.stdout.readline()
+    hosts[victim].kill()
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == 1 and "guests were not moved" in errors, (out, errors)
+    hosts[victim].start()
+    evacuate(hosts)
+    assert not guests(hosts[0]) and guests(hosts[1]) == before
+    evacuate(hosts, "--restore")
+    assert guests(hosts[0]) == before and not guests(hosts[1])
+
+
 @pytest.mark.parametrize("words, message", [
     ([], "where shall the guests go?"),
     (["--to", "qemu+tcp://127.0.0.1:1/system"], "cannot connect to 'qemu+tcp://127.0.0.1:1/system'"),
@@ -201,6 +230,7 @@ def test_what_is_off_and_definitions_that_stay(three):
     (["--to", "B", "--parallel", "0"], "--parallel takes a number from 1"),
     (["--to", "B", "--parallel", "some"], "--parallel takes a number"),
     (["--to", "B", "--bandwidth", "0"], "--bandwidth takes a number from 1"),
+    (["--to", "B", "--max-pause", "0"], "--max-pause takes a number from 1"),
     (["--restore", "--offline"], "exclude each other"),
     (["--to", "B", "--copy-storage-all", "--copy-storage-inc"], "exclude each other"),
     (["--to", "nonsense"], "nonsense"),
