@@ -139,6 +139,18 @@ static int job_run_guarded(struct job *job, const struct job_target *calls, stru
     return result;
 }
 
+/* Nothing is done; a person's work that is left is a result of its own. */
+static int print_plan(struct invocation *in, const struct job *job, const struct report *report)
+{
+    if (output_is_json(in)) {
+        convert_report_json(job->name, job->xml, report, job);
+    } else {
+        convert_report_print(in, report);
+        output_document(in, "xml", job->xml);
+    }
+    return report->left.count ? -1 : 0;
+}
+
 /* The whole of it: the definition and the disks. */
 static int convert_all(struct invocation *in, struct domain_def *def, const struct source_place *place,
                        struct report *report, struct error *err)
@@ -148,21 +160,24 @@ static int convert_all(struct invocation *in, struct domain_def *def, const stru
     struct job_target calls;
     if (formats_choose(in, &job, err) < 0)
         return -1;
-    if (place->running)
+    if (place->running && !option_given(in, "plan"))
         return error_set(err, ERR_OPERATION_INVALID, "domain '%s' runs; shut it down before its disks are copied",
                          option_text(in, "source"));
     if (!place->local)
         return error_set(err, ERR_OPERATION_INVALID, "the disks of domain '%s' are on another host; copy them and its "
                          "definition (--print-source) here, then convert with -i libvirtxml", option_text(in,
                                                                                                           "source"));
-    if (target_open(in, &target, &job, &calls, err) < 0 || job_lock(&job, job.directory, job.name, err) < 0)
+    bool plan = option_given(in, "plan");
+    if (target_open(in, &target, &job, &calls, err) < 0 || (!plan && job_lock(&job, job.directory, job.name, err) < 0))
         return -1;
     if (job_journal_exists(job.directory, job.name))
         return error_set(err, ERR_OPERATION_INVALID, "a conversion to '%s' in '%s' was not finished; go on with it by "
                          "--resume or take it back by --abort", job.name, job.directory);
     if (target_check(&target, &job, def, report, err) < 0 || job_plan(&job, def, report, err) < 0 ||
-        job_run_guarded(&job, &calls, err) < 0)
+        (!plan && job_run_guarded(&job, &calls, err) < 0))
         return error_wrap(err, "cannot convert domain '%s'", option_text(in, "source"));
+    if (plan)
+        return print_plan(in, &job, report);
     target_finish(&target, &job);
     return done(in, &job, report);
 }
@@ -175,7 +190,7 @@ static int convert_unfinished(struct invocation *in, struct error *err)
     scoped_job_lock struct job job = {.arena = in->arena, .lock = -1};
     scoped_target struct target target = {0};
     struct job_target calls;
-    if (option_exclusive(in, err, "resume", "abort", "xml-only", "print-source", NULL) < 0 ||
+    if (option_exclusive(in, err, "resume", "abort", "xml-only", "print-source", "plan", NULL) < 0 ||
         target_open(in, &target, &job, &calls, err) < 0 || domain_name_check(name, err) < 0)
         return -1;
     const char *output = job.output;
@@ -202,7 +217,8 @@ static int run_convert(struct invocation *in, struct error *err)
     in->shell->quiet |= option_given(in, "quiet");
     if (option_given(in, "resume") || option_given(in, "abort"))
         return convert_unfinished(in, err);
-    if (option_exclusive(in, err, "print-source", "xml-only", NULL) < 0 || type_choose(in, &options.type, err) < 0 ||
+    if (option_exclusive(in, err, "print-source", "xml-only", "plan", NULL) < 0 || type_choose(in, &options.type,
+                                                                                               err) < 0 ||
         map_fill(in, &map, err) < 0)
         return -1;
     scoped_domain_def struct domain_def *source = convert_source(in, &report, &place, err);
@@ -250,6 +266,8 @@ static const struct command_option convert_options[] = {
     {"config", OPTION_STRING, OPTION_NAMED, "file with a mapping of networks and bridges; without it " MAP_FILE},
     {"f", OPTION_ALIAS, 0, "config"},
     {"virt-type", OPTION_STRING, OPTION_NAMED, "type of the converted domain: kvm (the default) or qemu"},
+    {"plan", OPTION_BOOL, 0, "check all that a conversion checks, print what it would do, and do nothing; fails when "
+     "something is left to do by hand"},
     {"xml-only", OPTION_BOOL, 0, "convert the definition alone and print it"},
     {"print-source", OPTION_BOOL, 0, "print the source's definition as it was understood"},
     {"quiet", OPTION_BOOL, 0, "say nothing but errors"},

@@ -3,17 +3,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/fiber.h"
 #include "base/files.h"
 #include "base/text.h"
 #include "model/xml.h"
+#include "storage/image.h"
 
 /* -- what goes where ----------------------------------------------------------------------------------------------- */
 
@@ -89,6 +92,34 @@ static int disk_plan(struct job *job, struct disk *disk, size_t number, struct r
     return 0;
 }
 
+/* What the copy takes at least: all of it when preallocated, else what the source's file takes now. Of what cannot be
+ * known (a device that is copied sparsely) nothing is said. */
+static uint64_t space_needed(const struct job *job, const struct job_disk *disk)
+{
+    struct image image;
+    struct stat file;
+    if (job->preallocated)
+        return image_read(disk->source, &image, NULL) == 0 ? image.capacity : 0;
+    return stat(disk->source, &file) == 0 && S_ISREG(file.st_mode) ? (uint64_t)file.st_blocks * 512 : 0;
+}
+
+static int space_check(const struct job *job, struct error *err)
+{
+    uint64_t needed = 0;
+    struct statvfs there;
+    for (size_t i = 0; i < job->disk_count; i++)
+        needed += space_needed(job, &job->disk[i]);
+    if (statvfs(job->directory, &there) < 0)
+        return error_system(err, errno, "cannot tell how much room there is in '%s'", job->directory);
+    uint64_t room = (uint64_t)there.f_bavail * there.f_frsize;
+    if (needed <= room)
+        return 0;
+    return error_set(err, ERR_OPERATION_INVALID, "the disks of domain '%s' need at least %" PRIu64 " MiB, and '%s' "
+                                                                                                   "has room "
+                     "for %" PRIu64 " MiB; make room or choose another place", job->name, needed >> 20, job->directory,
+                     room >> 20);
+}
+
 int job_plan(struct job *job, struct domain_def *def, struct report *report, struct error *err)
 {
     job->disk = arena_new_array(job->arena, def->disks.count + 1, struct job_disk);
@@ -97,6 +128,8 @@ int job_plan(struct job *job, struct domain_def *def, struct report *report, str
         if (def->disks.item[i]->device == DISK_DEVICE_DISK &&
             disk_plan(job, def->disks.item[i], number++, report, err) < 0)
             return -1;
+    if (space_check(job, err) < 0)
+        return -1;
     if (!def->uuid_set) { /* publishing it twice, after a crash, must be one domain */
         uuid_random(def->uuid);
         def->uuid_set = true;

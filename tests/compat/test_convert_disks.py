@@ -121,6 +121,27 @@ def test_formats_and_allocation_into_a_directory(guest, tmp_path):
     assert os.stat(out / "full-sda").st_blocks * 512 >= 8 * MIB and same(images[1], "qcow2", out / "full-sdb", "raw")
 
 
+def test_plan_changes_nothing(host, connection, guest, pool, tmp_path):
+    config, images = guest
+    answer = convert("-i", "xl", config, "-os", "kvm", "--plan", uri=host.uri, ok=False)   # pygrub: something is left
+    assert f"disk vda: copy {images[0]} -> {pool}/guest-sda" in answer.errors and f"<source file='{pool}/guest-sda'/>" in answer.out
+    config.write_text(config.read_text().replace("bootloader = 'pygrub'", "type = 'hvm'"))
+    plan = convert("-i", "xl", config, "-os", "kvm", "--plan", "--output", "json", uri=host.uri).json
+    assert [disk["path"] for disk in plan["disks"]] == [f"{pool}/guest-sd{letter}" for letter in "abc"] and plan["left"] == []
+    assert os.listdir(pool) == [] and not connection.listAllDomains()
+    (pool / "guest-sdb").write_bytes(b"")
+    assert "is there already" in convert("-i", "xl", config, "-os", "kvm", "--plan", uri=host.uri, ok=False).errors
+
+
+def test_too_little_room_is_said_beforehand(host, connection, guest, pool, tmp_path):
+    config, images = guest
+    huge = image(tmp_path / "huge.qcow2", "qcow2", "200T")
+    config.write_text(config.read_text().replace(str(images[1]), str(huge)))
+    words = ["-i", "xl", config, "-os", "kvm", "-of", "qcow2"]
+    assert "has room for" in convert(*words, "-oa", "preallocated", uri=host.uri, ok=False).errors
+    assert os.listdir(pool) == []
+
+
 def test_what_lies_in_the_pool_is_not_copied(host, connection, tmp_path, pool):
     path = image(pool / "mine.qcow2", "qcow2")
     config = tmp_path / "g.cfg"
