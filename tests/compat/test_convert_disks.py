@@ -12,7 +12,9 @@ from xml.etree import ElementTree
 import libvirt
 import pytest
 
+from helpers import guest as guests
 from helpers.cli import GODWIT, godwit
+from helpers.tools import wait_until
 
 MIB = 1 << 20
 
@@ -279,3 +281,33 @@ def test_cut_off_later(host, connection, guest, pool, stopping, phase, way):
 def test_errors(host, guest, pool, words, message):
     assert message in convert("-i", "xl", guest[0], *words, uri=host.uri, ok=False).errors
     assert os.listdir(pool) == []
+
+
+def test_a_converted_guest_starts_with_a_console(host, connection, pool, tmp_path):
+    """A paravirtual guest with a kernel of its own that has virtio: it finds its disk under the new name and speaks on ttyS0."""
+    folder = guests.build()
+    disk = guests.disk_image(tmp_path / "d.img")
+    config = tmp_path / "pv.cfg"
+    config.write_text(f"name = 'pv'\nmemory = 128\nkernel = '{folder}/kernel'\nramdisk = '{folder}/initrd'\n"
+                      f"extra = 'root=/dev/xvda1 console=hvc0 nowatchdog quiet hb=50 disk=20'\ndisk = [ '{disk},raw,xvda,w' ]\n")
+    convert("-i", "xl", config, "-os", "kvm", uri=host.uri)
+    domain = connection.lookupByName("pv")
+    guests.made_uuids.add(domain.UUIDString())
+    domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+    try:
+        stream = connection.newStream(libvirt.VIR_STREAM_NONBLOCK)
+        domain.openConsole(None, stream, 0)
+        domain.resume()
+        seen = bytearray()
+
+        def spoke():
+            got = stream.recv(4096)
+            if isinstance(got, bytes):
+                seen.extend(got)
+            return seen.count(b"\n") > 3
+        wait_until(spoke, timeout=120, what="lines of the guest on its serial console", step=0.1)
+        stream.abort()
+        wait_until(lambda: any((pool / "pv-sda").read_bytes()), timeout=60, what="what the guest writes to /dev/vda", step=0.2)
+        assert not any((tmp_path / "d.img").read_bytes())
+    finally:
+        domain.destroy()
