@@ -47,12 +47,19 @@ FIGURES = {
     "rss-100-running": ("MiB", "resident memory, 100 running", 20),
     "threads-idle": ("", "threads idle", 8),
     "threads-100-running": ("", "threads, 100 running", 8),
-    "migrate-idle-total": ("ms", "migration, 256 MiB idle: total", (1.4, "floor")),
-    "migrate-idle-pause": ("ms", "migration, 256 MiB idle: pause", (1.2, "floor")),
+    "migrate-idle-total": ("ms", "migration, 256 MiB idle: total", (1.15, "floor")),
+    "migrate-idle-pause": ("ms", "migration, 256 MiB idle: pause", (1.15, "floor")),
+    "migrate-idle-gap": ("ms", "migration, 256 MiB idle: longest silence", (1.15, "floor")),
     "migrate-idle-downtime": ("ms", "migration, 256 MiB idle: QEMU's figure", None),
-    "migrate-busy-total": ("ms", "migration, dirtying 64 MiB/s: total", (1.4, "floor")),
-    "migrate-busy-pause": ("ms", "migration, dirtying 64 MiB/s: pause", (1.2, "floor")),
+    "migrate-busy-total": ("ms", "migration, dirtying 64 MiB/s: total", (1.15, "floor")),
+    "migrate-busy-pause": ("ms", "migration, dirtying 64 MiB/s: pause", (1.15, "floor")),
+    "migrate-busy-gap": ("ms", "migration, dirtying 64 MiB/s: longest silence", (1.15, "floor")),
     "migrate-busy-downtime": ("ms", "migration, dirtying 64 MiB/s: QEMU's figure", None),
+    "migrate-steered-total": ("ms", "the same with --policy auto: total", (1.15, "floor")),
+    "migrate-steered-pause": ("ms", "the same with --policy auto: pause", (1.15, "floor")),
+    "migrate-steered-gap": ("ms", "the same with --policy auto: longest silence", (1.15, "floor")),
+    "preflight-4-disks": ("ms", "silent check before a migration, guest with 4 disks", 1000),
+    "check-4-disks": ("ms", "migrate --check with its measurements, guest with 4 disks", None),
     "evacuate-20": ("ms", "evacuate 20 idle guests --parallel 4, against 20 virsh migrate in a row", (0.5, "peer")),
 }
 
@@ -311,10 +318,11 @@ MOVES = 20
 
 def migration(bench):
     """The subjects take turns, since what else the machine does changes the figures more than who moves the guest."""
-    for load, dirty in (("idle", 0), ("busy", 64)):
+    for load, dirty, policy in (("idle", 0, None), ("busy", 64, None), ("steered", 64, "auto")):
         values = {}
         for _ in range(2):
-            rounds = [(subject, migrate_with_daemon(bench, pair, dirty)) for subject, pair in bench.pairs()]
+            rounds = [(subject, migrate_with_daemon(bench, pair, dirty, policy)) for subject, pair in bench.pairs()
+                      if subject == "godwit" or not policy]
             for subject, figures in [*rounds, ("floor", migrate_by_hand(bench, dirty))]:
                 for figure, found in figures.items():
                     values.setdefault((figure, subject), []).extend(found)
@@ -327,20 +335,27 @@ def settle(line):
     time.sleep(1)
 
 
-def pause_ms(line):
-    """The guest's silence between its last sign of life from the one QEMU and its first from the other. (The longest silence
-    of all may lie elsewhere: QEMU holds the guest while it first collects the dirty bitmap, whoever drives it.)"""
+def silences(line, since):
+    """Milliseconds of two: between the guest's last sign of life from the one QEMU and its first from the other, and the longest
+    since the move began. (That may lie elsewhere: QEMU holds the guest while it first collects the dirty bitmap, whoever drives
+    it.)"""
     beats = len(line.heartbeats())
     wait_until(lambda: len(line.heartbeats()) > beats + 50, timeout=20, what="heartbeats after a move")
-    return line.switch_gap() * 1000
+    stamps = [stamp for stamp, _, _ in line.heartbeats() if stamp >= since]
+    return {"pause": line.switch_gap() * 1000, "gap": max(b - a for a, b in zip(stamps, stamps[1:])) * 1000}
 
 
-def migrate_with_daemon(bench, pair, dirty):
-    figures = {"total": [], "pause": [], "downtime": []}
+def note(figures, found):
+    for name, value in found.items():
+        figures[name].append(value)
+
+
+def migrate_with_daemon(bench, pair, dirty, policy):
+    figures = {"total": [], "pause": [], "gap": [], "downtime": []}
     wanted = bench.count(MOVES) // 2
     for _ in range(4):
         try:
-            moves_of_one_guest(bench, pair, dirty, figures, wanted)
+            moves_of_one_guest(bench, pair, dirty, policy, figures, wanted)
             break
         except AssertionError:
             # libvirtd rounds memory to a size with which QEMU 7.2 harms a guest under TCG; a new one takes its place.
@@ -350,7 +365,7 @@ def migrate_with_daemon(bench, pair, dirty):
     return figures
 
 
-def moves_of_one_guest(bench, pair, dirty, figures, wanted):
+def moves_of_one_guest(bench, pair, dirty, policy, figures, wanted):
     """Moves a guest to and fro until `wanted` moves are measured."""
     with bench.line() as line:
         with opened(pair[0]) as connection:
@@ -362,10 +377,12 @@ def moves_of_one_guest(bench, pair, dirty, figures, wanted):
                 domain = connection.lookupByName("mover")
                 domain.migrateSetMaxDowntime(DOWNTIME_MS)
                 parameters = {libvirt.VIR_MIGRATE_PARAM_URI: "tcp://127.0.0.1"}
-                arrived = []
+                if policy:
+                    parameters |= {"godwit.policy": policy}
+                arrived, began = [], time.monotonic()
                 total = timed_ms(lambda: arrived.append(
                     domain.migrate3(other, parameters, libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_UNSAFE)))
-                figures["pause"].append(pause_ms(line))
+                note(figures, silences(line, began))
                 figures["total"].append(total)
                 with contextlib.suppress(libvirt.libvirtError, KeyError):
                     figures["downtime"].append(arrived[0].jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)["downtime"])
@@ -376,7 +393,7 @@ def moves_of_one_guest(bench, pair, dirty, figures, wanted):
 
 
 def migrate_by_hand(bench, dirty):
-    figures = {"total": [], "pause": [], "downtime": [], "transfer": []}
+    figures = {"total": [], "pause": [], "gap": [], "downtime": [], "transfer": []}
     folder = guest.build()
     with bench.line() as line:
         cmdline = f"{CMDLINE} dirty={dirty}"
@@ -384,14 +401,36 @@ def migrate_by_hand(bench, dirty):
         source.command("cont")
         settle(line)
         for _ in range(bench.count(MOVES) // 2):
+            began = time.monotonic()
             source, took = byhand.migrate(source, byhand.real_guest(folder, guest.MEMORY_KIB, cmdline, line.path, True), DOWNTIME_MS)
-            figures["pause"].append(pause_ms(line))
-            for key, seconds in took.items():
-                figures[key].append(seconds * 1000)
+            note(figures, silences(line, began))
+            note(figures, {key: seconds * 1000 for key, seconds in took.items()})
         line.check()
         source.end(signal.SIGKILL)
     figures.pop("transfer")
     return figures
+
+
+def preflight(bench):
+    """A move that is refused has gone through the whole check, and nothing else: the name is taken over there."""
+    for subject, (source, target) in bench.pairs():
+        if subject != "godwit":
+            continue
+        disks = "".join(
+            f"<disk type='file' device='disk'><driver name='qemu' type='raw' cache='none'/><target dev='vd{letter}' bus='virtio'/>"
+            f"<source file='{guest.disk_image(f'{bench.scratch}/check-{letter}.raw')}'/></disk>" for letter in "abcd")
+        with opened(source) as connection, opened(target) as other:
+            checked = connection.createXML(guest.bare_xml("checked", devices=disks), libvirt.VIR_DOMAIN_START_PAUSED)
+            namesake = other.defineXML(plain("checked"))
+            words = [GODWIT, "-c", source.uri, "migrate", "checked", target.tcp_uri, "--live"]
+
+            def run(*more):
+                done = subprocess.run([*words, *more], capture_output=True, text=True)
+                assert "another domain" in done.stdout + done.stderr, done
+            yield "preflight-4-disks", subject, [timed_ms(run) for _ in range(bench.count(20))]
+            yield "check-4-disks", subject, [timed_ms(lambda: run("--check")) for _ in range(bench.count(5))]
+            namesake.undefine()
+            checked.destroy()
 
 
 IDLE_GUESTS = 20
@@ -439,4 +478,4 @@ def busy_share(pids):
 
 GROUPS = {"calls": calls, "definitions": definitions, "many-defined": many_defined, "parallel": parallel,
           "start-destroy": start_destroy, "events": events, "crowd": crowd, "daemon-start": daemon_start, "migration": migration,
-          "evacuation": evacuation}
+          "preflight": preflight, "evacuation": evacuation}

@@ -208,6 +208,7 @@ static int wait_in_step(struct migration *migration, struct error *err)
     struct domain *domain = migration->domain;
     uint64_t done = 0, moved_ns = now_ns();
     for (;;) {
+        stages_copying(migration);
         if (migration->abort.code)
             return migration_aborted(migration, err);
         int ready = count_jobs(migration, "ready", err);

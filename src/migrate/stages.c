@@ -388,6 +388,17 @@ static void stalled(struct migration *migration, uint64_t before)
             migration->limit_ms, steering->pass, (double)left / MIB, (double)before / MIB);
 }
 
+void stages_copying(struct migration *migration)
+{
+    uint64_t budget_s = migration->options.time_budget_s;
+    if (!budget_s || migration->abort.code || stages_budget_ms(migration) > 0)
+        return;
+    say(migration, "given up: the %llu s are over while disks are copied", (unsigned long long)budget_s);
+    error_set(&migration->abort, ERR_OPERATION_TIMEOUT,
+              "the time budget of %llu s is over, and its disks are not copied yet; allow more (--time-budget)",
+              (unsigned long long)budget_s);
+}
+
 /* When two thirds of the time that a pause waits for its moment are over, the next one has to do. */
 static bool pause_now(struct migration *migration)
 {

@@ -33,6 +33,8 @@ struct steering {
 int stages_begin(struct migration *migration, const struct migrate_cookie *remote, struct error *err);
 /* The same at the destination, whose QEMU is tried out. Waits. */
 void stages_arm(struct migration *migration, const struct migrate_cookie *remote);
+/* Disks are being copied: gives the migration up when a time budget that the user gave is over. */
+void stages_copying(struct migration *migration);
 /* `migrate` was given: the time runs. */
 void stages_started(struct migration *migration);
 /* Looks whether the stage is over, and does what the next is there for. To be called at every pass and every second or

@@ -45,6 +45,7 @@ def test_ends_as_the_policy_says(two_hosts, busy):
     assert "policy 'gentle' has tried plain, compression; " in errors and "--max-pause" in errors, errors
     assert busy.states() == [RUNNING, None]
     assert "migration of domain 'traveller': given up: " in here.log(1 << 20)
+    assert virsh(here, "migrate-compcache", "traveller").text == "Compression cache: 64.000 MiB"  # as before the attempt
     busy.lives()
 
     said, _ = move(busy, "post-copy", "--max-pause", "50", "--time-budget", "120")
