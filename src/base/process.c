@@ -18,7 +18,7 @@ struct process {
     uint64_t started;
     int pidfd;
     int status; /* waitpid's; -1 unknown */
-    bool child, detached, exited;
+    bool child, detached, exited, group;
     bool orphaned; /* process_free() was called: freed once it is reaped */
     struct watch *watch;
     struct timer *late; /* tells of an end that came before process_on_exit() */
@@ -115,7 +115,7 @@ static void launch_child(struct launch *launch)
     const struct process_options *options = launch->options;
     if (options->detach)
         setsid();
-    else if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+    else if (options->group ? setpgid(0, 0) < 0 : prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         goto failed;
     if (options->directory && chdir(options->directory) < 0)
         goto failed;
@@ -190,6 +190,7 @@ struct process *process_spawn(const struct argv *argv, const struct process_opti
         return NULL;
     }
     process->detached = options->detach;
+    process->group = options->group;
     return process;
 }
 
@@ -273,7 +274,10 @@ const char *process_status_text(struct arena *arena, int status)
 
 int process_kill(struct process *process, int signal)
 {
-    return process->exited ? 0 : pidfd_send_signal(process->pidfd, signal, NULL, 0);
+    if (process->exited)
+        return 0;
+    /* the group's number is not given to others before its leader is reaped */
+    return process->group ? kill(-process->pid, signal) : pidfd_send_signal(process->pidfd, signal, NULL, 0);
 }
 
 int process_wait(struct process *process, deadline until, struct error *err)
@@ -295,9 +299,9 @@ struct capture {
     struct condition *changed;
 };
 
-static void capture_ready(void *owner, int events)
+/* False when there is nothing more, for now or for good. */
+static bool capture_read(struct capture *capture)
 {
-    struct capture *capture = owner;
     ssize_t got = read(capture->fd, text_reserve(capture->into, 4096), 4096);
     if (got > 0) {
         capture->into->length += (size_t)got;
@@ -312,6 +316,13 @@ static void capture_ready(void *owner, int events)
     } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
         capture->ended = true;
     }
+    return got > 0 && !capture->ended;
+}
+
+static void capture_ready(void *owner, int events)
+{
+    struct capture *capture = owner;
+    capture_read(capture);
     if (!capture->ended)
         return;
     watch_free(steal(capture->watch));
@@ -346,7 +357,29 @@ static const char *last_line(struct text *text)
     return newline ? newline + 1 : string;
 }
 
-int process_run(const struct argv *argv, struct text *output, size_t max_output, deadline until, struct error *err)
+static void wake(void *condition)
+{
+    condition_wake(condition);
+}
+
+/* Until all has been said: with the end of its output, or its own when children of it may keep that open. */
+static int run_wait(struct process *process, struct capture *out, struct capture *errors, deadline until,
+                    struct error *err)
+{
+    if (process->group)
+        process_on_exit(process, wake, out->changed);
+    while (!(process->group ? process->exited : out->ended && errors->ended) && !out->overflowed)
+        if (condition_wait(out->changed, until, err) < 0)
+            return -1;
+    while (process->exited && !out->ended && capture_read(out))
+        ;
+    while (process->exited && !errors->ended && capture_read(errors))
+        ;
+    return 0;
+}
+
+static int run(const struct argv *argv, struct process_options options, struct text *output, size_t max_output,
+               deadline until, struct error *err)
 {
     scoped_text struct text complaints = {0};
     struct condition changed;
@@ -355,18 +388,20 @@ int process_run(const struct argv *argv, struct text *output, size_t max_output,
     scoped_capture struct capture errors = {
         .fd = -1, .into = &complaints, .max = 4096, .keep_tail = true, .changed = &changed};
     scoped_fd int out_end = -1, error_end = -1;
-    if (capture_start(&out, &out_end, err) < 0 || capture_start(&errors, &error_end, err) < 0)
+    out.ended = !output;
+    if ((output && capture_start(&out, &out_end, err) < 0) || capture_start(&errors, &error_end, err) < 0)
         return -1;
-    const struct process_options options = {.stdin_fd = -1, .stdout_fd = out_end, .stderr_fd = error_end};
+    options.stdout_fd = out_end;
+    options.stderr_fd = error_end;
     scoped_process struct process *process = process_spawn(argv, &options, err);
     if (!process)
         return -1;
-    close(steal_fd(&out_end));
+    if (output)
+        close(steal_fd(&out_end));
     close(steal_fd(&error_end));
 
-    while (!(out.ended && errors.ended) && !out.overflowed)
-        if (condition_wait(&changed, until, err) < 0)
-            return error_wrap(err, "running '%s'", argv->items[0]);
+    if (run_wait(process, &out, &errors, until, err) < 0)
+        return error_wrap(err, "running '%s'", argv->items[0]);
     if (out.overflowed)
         return error_set(err, ERR_INTERNAL_ERROR, "'%s' wrote more than the %zu bytes that are accepted",
                          argv->items[0], max_output);
@@ -377,4 +412,16 @@ int process_run(const struct argv *argv, struct text *output, size_t max_output,
     scoped_arena struct arena *arena = arena_new();
     return error_set(err, ERR_INTERNAL_ERROR, "'%s' failed (%s): %s", argv->items[0],
                      process_status_text(arena, process->status), last_line(&complaints));
+}
+
+int process_run(const struct argv *argv, struct text *output, size_t max_output, deadline until, struct error *err)
+{
+    return run(argv, (struct process_options){.stdin_fd = -1}, output, max_output, until, err);
+}
+
+int process_run_script(const struct argv *argv, char *const *environment, int input, struct text *output,
+                       size_t max_output, deadline until, struct error *err)
+{
+    const struct process_options options = {.environment = environment, .stdin_fd = input, .group = true};
+    return run(argv, options, output, max_output, until, err);
 }

@@ -28,6 +28,8 @@ struct process_options {
     const int *pass_fds;      /* keep their numbers */
     size_t pass_fd_count;
     bool detach;              /* own session: survives us and our terminal; others are killed when we end */
+    bool group;               /* own process group, which process_kill() ends as a whole; survives us, but not
+                               * process_free() */
 };
 
 /* A running process, a child of ours or one found again after a restart (then its exit status is unknown: -1). */
@@ -60,3 +62,8 @@ int process_wait(struct process *process, deadline deadline, struct error *err);
 /* Runs a helper to its end and collects stdout (at most max_output bytes, more is an error). Waits. Not exiting with 0
  * is an error whose message ends with the helper's last line on stderr. The helper is killed at the deadline. */
 int process_run(const struct argv *argv, struct text *output, size_t max_output, deadline deadline, struct error *err);
+/* The same for a script of somebody else's, whose environment and input are given (input -1 = none; output NULL =
+ * not wanted): children that it leaves behind with its output open do not hold us up, and at the deadline they are
+ * killed with it. */
+int process_run_script(const struct argv *argv, char *const *environment, int input, struct text *output,
+                       size_t max_output, deadline deadline, struct error *err);

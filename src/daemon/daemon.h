@@ -21,6 +21,7 @@ struct daemon {
     struct server *server;
     int32_t last_callback_id;
     int exit_status;
+    bool ending; /* a signal has asked for it */
 };
 
 static inline struct daemon *call_daemon(const struct call *call)

@@ -15,6 +15,7 @@
 #include "daemon/daemon.h"
 #include "host/identity.h"
 #include "migrate/migrate.h"
+#include "qemu/hooks.h"
 #include "version.h"
 #include "wire_tables.h"
 
@@ -107,6 +108,7 @@ static int daemon_start(struct daemon *daemon, struct error *err)
         .migration_address = options->migration_address,
         .migration_port_first = options->migration_port_first,
         .migration_port_last = options->migration_port_last,
+        .hook_timeout_s = options->hook_timeout,
     };
     scoped_free char *hostname = options->hostname ? xstrdup(options->hostname) : host_hostname();
     driver_options.hostname = hostname;
@@ -151,6 +153,7 @@ static int daemon_start(struct daemon *daemon, struct error *err)
 static void autostart(void *owner)
 {
     struct daemon *daemon = owner;
+    hooks_tell_daemon(daemon->driver, "start", "-", "start");
     storage_autostart(daemon->storage);
     driver_autostart(daemon->driver);
 }
@@ -165,16 +168,44 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static void terminate(uv_signal_t *handle, int number)
+static void end(void *owner)
 {
-    log_info("signal %d: the daemon ends, its guests run on", number);
+    const struct daemon *daemon = owner;
+    hooks_tell_daemon(daemon->driver, "shutdown", "-", "shutdown");
     loop_stop();
 }
 
-static void watch_signal(uv_signal_t *handle, int number)
+/* A second signal does not wait for a script. */
+static void terminate(uv_signal_t *handle, int number)
+{
+    struct daemon *daemon = handle->data;
+    log_info("signal %d: the daemon ends, its guests run on", number);
+    if (daemon->ending || !daemon->driver)
+        loop_stop();
+    else
+        fiber_start("end", end, daemon);
+    daemon->ending = true;
+}
+
+static void reload(void *owner)
+{
+    const struct daemon *daemon = owner;
+    hooks_tell_daemon(daemon->driver, "reload", "begin", "SIGHUP");
+}
+
+/* There is nothing that is read at start alone and may change; scripts are told all the same. */
+static void hang_up(uv_signal_t *handle, int number)
+{
+    struct daemon *daemon = handle->data;
+    if (daemon->driver)
+        fiber_start("reload", reload, daemon);
+}
+
+static void watch_signal(uv_signal_t *handle, int number, uv_signal_cb caught, struct daemon *daemon)
 {
     uv_signal_init(loop_get(), handle);
-    uv_signal_start(handle, terminate, number);
+    handle->data = daemon;
+    uv_signal_start(handle, caught, number);
 }
 
 int main(int argc, char **argv)
@@ -200,10 +231,11 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     /* before libuv's first use of them: threads that a server's disk holds must not keep the others from theirs */
     setenv("UV_THREADPOOL_SIZE", "7", false);
-    uv_signal_t term, interrupt;
-    watch_signal(&term, SIGTERM);
-    watch_signal(&interrupt, SIGINT);
     static struct daemon daemon; /* still in reach when leak checkers look, after main() */
+    uv_signal_t term, interrupt, hangup;
+    watch_signal(&term, SIGTERM, terminate, &daemon);
+    watch_signal(&interrupt, SIGINT, terminate, &daemon);
+    watch_signal(&hangup, SIGHUP, hang_up, &daemon);
     daemon.options = options;
     events_init();
     if (daemon_start(&daemon, &err) < 0) {

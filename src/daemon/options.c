@@ -41,6 +41,8 @@ static const struct option_row {
      "ask silent clients whether they are there; 0 = never"},
     {ROW("keepalive-count", keepalive_count), NUMBER, "5", 0, 1000, "N",
      "drop a client after so many unanswered questions"},
+    {ROW("hook-timeout", hook_timeout), NUMBER, "120", 1, 86400, "SECONDS",
+     "a script below etc/libvirt/hooks that runs longer is killed"},
     {ROW("log-level", log_level), TEXT, "info", 0, 0, "LEVEL", "debug, info, warning or error"},
     {ROW("help", help), FLAG, NULL, 0, 0, NULL, "print this"},
     {ROW("man", man), FLAG, NULL, 0, 0, NULL, "print the manual page (for man -l -)"},

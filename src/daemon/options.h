@@ -24,6 +24,7 @@ struct options {
     uint32_t unix_mode, unix_readonly_mode; /* octal in text */
     uint32_t max_clients, max_client_requests;
     uint32_t keepalive_interval, keepalive_count;
+    uint32_t hook_timeout;
     const char *log_level;
     bool help, man, version;
 };

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "qemu/hooks.h"
 #include "qemu/log.h"
 #include "qemu/status.h"
 
@@ -48,6 +49,16 @@ static struct domain_def *incoming_def(struct driver *driver, const struct migra
     if (named && options->dname)
         named->name = arena_strdup(named->arena, options->dname);
     return named;
+}
+
+/* The definition as the administrator's scripts of this host want it. */
+static struct domain_def *hooked_def(struct driver *driver, struct domain_def *def, struct error *err)
+{
+    scoped_domain_def struct domain_def *made = hook_filter(driver, def, HOOK_MIGRATE, err);
+    if (!made || (string_equal(made->name, def->name) && memcmp(made->uuid, def->uuid, UUID_SIZE) == 0))
+        return steal(made);
+    return error_null(err, ERR_OPERATION_FAILED, "the hook scripts made another domain ('%s') of domain '%s'",
+                      made->name, def->name);
 }
 
 static int check_free(const struct domain *domain, struct error *err)
@@ -174,9 +185,12 @@ int migration_prepare(struct driver *driver, const struct migrate_options *optio
     bool offline = options->flags & MIGRATE_OFFLINE;
     if (options->flags & MIGRATE_POSTCOPY_RESUME)
         return postcopy_prepare(driver, options, caller, cookie_out, uri, arena, err);
-    scoped_domain_def struct domain_def *def = incoming_def(driver, options, err);
-    if (!def || migrate_cookie_read(&remote, cookie_in, arena, err) < 0 ||
-        check_origin(driver, &remote, def, err) < 0 || place_find(&place, driver, options, arena, err) < 0)
+    scoped_domain_def struct domain_def *given = incoming_def(driver, options, err);
+    if (!given || migrate_cookie_read(&remote, cookie_in, arena, err) < 0 ||
+        check_origin(driver, &remote, given, err) < 0 || place_find(&place, driver, options, arena, err) < 0)
+        return -1;
+    scoped_domain_def struct domain_def *def = hooked_def(driver, given, err);
+    if (!def)
         return -1;
     struct migration *migration = receive_begin(driver, def, options, caller, err);
     if (!migration)

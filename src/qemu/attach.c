@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "qemu/agent.h"
+#include "qemu/hooks.h"
 #include "qemu/spawn.h"
 #include "qemu/status.h"
 
@@ -68,6 +69,22 @@ static int reconcile(struct domain *domain, struct error *err)
     return rc;
 }
 
+/* A script that fails ends the guest, as libvirt documents it; one that only hangs does not, and neither of them a
+ * guest that is on its way from or to another host, which is not this host's alone. True when it was ended. */
+static bool refused_by_script(struct domain *domain)
+{
+    struct error err = {0};
+    scoped_domain_def struct domain_def *live = domain_def_ref(domain->object.live);
+    if (!live || hook_call(domain->driver, live, HOOK_RECONNECT, &err) == 0)
+        return false;
+    log_error("domain '%s' was found again, but %s", domain_name(domain), err.message);
+    if (err.code != ERR_HOOK_SCRIPT_FAILED || domain->incoming || domain->outgoing || !domain->process)
+        return false;
+    if (domain_stop(domain, DOMAIN_SHUTOFF_DAEMON, false, &err) < 0)
+        log_error("%s", err.message);
+    return true;
+}
+
 /* One try, by whoever holds the domain's job. -1 when the guest is there and has not answered. */
 static int settle_in_job(struct domain *domain, struct error *err)
 {
@@ -81,6 +98,8 @@ static int settle_in_job(struct domain *domain, struct error *err)
     int before = domain->state;
     if (reconcile(domain, err) < 0)
         return domain->process ? -1 : 0; /* when it has just ended, domain_exited() said so */
+    if (refused_by_script(domain))
+        return 0;
     if (domain->driver->attached)
         domain->driver->attached(domain);
     /* it powered off meanwhile, and the daemon's death swallowed the event */
@@ -177,6 +196,7 @@ static void forget(const struct guest *guest, int reason)
     driver_remove_sockets(guest->domain->driver, guest->domain->object.uuid);
     free(steal(guest->domain->monitor_path));
     guest->domain->reason = reason;
+    hooks_ended(guest->domain->driver, guest->live, reason);
     object_forget_if_unused(&guest->domain->object);
 }
 

@@ -83,6 +83,8 @@ struct driver *driver_new(const struct driver_options *options, struct error *er
     driver->options.hostname = xstrdup(options->hostname);
     driver->options.migration_address = options->migration_address ? xstrdup(options->migration_address) : NULL;
     driver->migration_ports = xcalloc(port_count(driver), 1);
+    list_init(&driver->endings);
+    condition_init(&driver->endings_changed);
     if (make_directories(driver, err) < 0) {
         driver_free(driver);
         return NULL;

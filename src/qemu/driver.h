@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/fiber.h"
 #include "model/domain.h"
 #include "object/object.h"
 #include "qemu/command.h"
@@ -19,6 +20,7 @@ struct driver_options {
     unsigned char host_uuid[UUID_SIZE];
     const char *migration_address; /* what other hosts connect to; NULL = hostname */
     uint16_t migration_port_first, migration_port_last; /* inclusive */
+    uint32_t hook_timeout_s; /* for one call of one script (hooks.h); 0 = the default */
 };
 
 struct driver {
@@ -41,6 +43,8 @@ struct driver {
     char *cgroup_family;   /* see cgroup_family() */
     char *connection_uri; /* how other hosts' daemons connect to this one, set when it listens; NULL = they cannot */
     unsigned char *migration_ports; /* one byte a port: in use */
+    struct list endings;     /* hook scripts that are told of guests' ends (hooks.c) */
+    struct condition endings_changed;
     bool measuring; /* a worker thread looks at the sizes of images, and may hang on a server that does */
     /* Called when a guest found again has answered, for what src/migrate has to finish or take back. May wait. */
     void (*attached)(struct domain *domain);

@@ -9,6 +9,7 @@
 #include "qemu/agent.h"
 #include "qemu/cgroup.h"
 #include "qemu/command.h"
+#include "qemu/hooks.h"
 #include "qemu/spawn.h"
 #include "qemu/status.h"
 
@@ -184,12 +185,13 @@ static int find_volumes(struct driver *driver, struct domain_def *live, struct e
 }
 
 static int launch_once(struct domain *domain, struct domain_def *live, const struct qemu_command_options *options,
-                       struct error *err)
+                       bool again, struct error *err)
 {
     scoped_arena struct arena *arena = arena_new();
     scoped_qemu_command struct qemu_command command = {0};
     if (qemu_command_prepare(live, options, err) < 0 || qemu_nvram_create(live, false, err) < 0 ||
-        qemu_command_build(&command, live, options, err) < 0 || refuse_second(domain, err) < 0)
+        qemu_command_build(&command, live, options, err) < 0 || refuse_second(domain, err) < 0 ||
+        (!again && hook_call(domain->driver, live, HOOK_START, err) < 0))
         return -1;
     free(domain->monitor_path);
     domain->monitor_path = domain_new_monitor_path(domain);
@@ -236,11 +238,35 @@ static int launch(struct domain *domain, struct domain_def *live, const char *in
         domain_check_pages(live, err) < 0 || domain_name_processor(driver, live, err) < 0 ||
         directory_make(options.channel_dir, 0700, err) < 0)
         return -1;
-    int rc = launch_once(domain, live, &options, err);
+    int rc = launch_once(domain, live, &options, false, err);
     for (int left = PORT_TRIES - 1; rc < 0 && left > 0 && !domain->starting->destroyed && lost_its_port(live, err);
          left--)
-        rc = launch_once(domain, live, &options, err);
+        rc = launch_once(domain, live, &options, true, err);
     return rc;
+}
+
+/* What the scripts made for a guest that does not come is theirs to take away again. */
+static int launch_with_hooks(struct domain *domain, struct domain_def *live, const char *incoming, struct error *err)
+{
+    struct driver *driver = domain->driver;
+    struct starting starting;
+    starting_begin(domain, &starting);
+    int rc = hook_call(driver, live, HOOK_PREPARE, err);
+    if (rc == 0)
+        rc = launch(domain, live, incoming, err);
+    if (starting_end(domain, rc, err) < 0) {
+        if (domain->process)
+            domain_stop(domain, DOMAIN_SHUTOFF_FAILED, false, NULL);
+        else if (!starting.exited) /* else domain_exited() did it */
+            hooks_ended(driver, live, DOMAIN_SHUTOFF_FAILED);
+        return -1;
+    }
+    if (hook_call(driver, live, HOOK_STARTED, err) < 0) {
+        if (domain->process)
+            domain_stop(domain, DOMAIN_SHUTOFF_FAILED, false, NULL);
+        return -1;
+    }
+    return domain_require_active(domain, err);
 }
 
 int domain_launch(struct domain *domain, struct domain_def *def, const char *incoming, int id, struct error *err)
@@ -252,15 +278,13 @@ int domain_launch(struct domain *domain, struct domain_def *def, const char *inc
         domain->object.registry->last_id = id; /* taken before the waits */
     live->id.value = id;
     live->id.set = true;
-    struct starting starting;
-    starting_begin(domain, &starting);
-    if (starting_end(domain, launch(domain, live, incoming, err), err) < 0) {
-        domain->reason = DOMAIN_SHUTOFF_FAILED;
-        if (!domain_active(domain))
-            driver_remove_sockets(domain->driver, domain->object.uuid);
-        return error_wrap(err, "cannot start domain '%s'", domain_name(domain));
-    }
-    return 0;
+    if (hooks_settle(domain->driver, domain_name(domain), err) == 0 &&
+        launch_with_hooks(domain, live, incoming, err) == 0)
+        return 0;
+    domain->reason = DOMAIN_SHUTOFF_FAILED;
+    if (!domain_active(domain))
+        driver_remove_sockets(domain->driver, domain->object.uuid);
+    return error_wrap(err, "cannot start domain '%s'", domain_name(domain));
 }
 
 static int let_run(struct domain *domain, struct error *err)

@@ -8,6 +8,7 @@
 #include "qemu/agent.h"
 #include "qemu/cgroup.h"
 #include "qemu/console.h"
+#include "qemu/hooks.h"
 #include "qemu/stats.h"
 #include "qemu/status.h"
 
@@ -98,6 +99,7 @@ void domain_exited(void *owner)
     domain->autodestroy = 0;
     if (!domain_active(domain))
         return; /* never became a guest: domain_launch() reports it */
+    hooks_ended(domain->driver, domain->object.live, reason);
     object_deactivate(&domain->object);
     domain_set_state(domain, DOMAIN_SHUTOFF, reason, DOMAIN_EVENT_STOPPED, stopped_detail(reason));
     if (domain->migration && domain->driver->ended)
@@ -114,6 +116,15 @@ int domain_wait_exit(struct domain *domain, deadline until, struct error *err)
     return 0;
 }
 
+/* Who asked for its end hears of it when all that belonged to the guest has been released. */
+static int wait_released(struct domain *domain, deadline until)
+{
+    if (domain_wait_exit(domain, until, NULL) < 0)
+        return -1;
+    hooks_settle(domain->driver, domain_name(domain), NULL);
+    return 0;
+}
+
 int domain_stop(struct domain *domain, int shutoff_reason, bool graceful, struct error *err)
 {
     domain->stopping = true;
@@ -121,7 +132,7 @@ int domain_stop(struct domain *domain, int shutoff_reason, bool graceful, struct
     if (domain_active(domain) && !graceful)
         status_save(domain); /* a daemon that finds the guest again finishes this */
     process_kill(domain->process, SIGTERM);
-    if (domain_wait_exit(domain, deadline_ms(TERM_MS), NULL) == 0)
+    if (wait_released(domain, deadline_ms(TERM_MS)) == 0)
         return 0;
     if (graceful) {
         domain->stopping = false; /* the reason stays: it has been asked, and may end yet */
@@ -131,7 +142,7 @@ int domain_stop(struct domain *domain, int shutoff_reason, bool graceful, struct
                          domain_name(domain), (int)process_pid(domain->process), TERM_MS / 1000);
     }
     process_kill(domain->process, SIGKILL);
-    if (domain_wait_exit(domain, deadline_ms(KILL_MS), NULL) == 0)
+    if (wait_released(domain, deadline_ms(KILL_MS)) == 0)
         return 0;
     return error_set(err, ERR_SYSTEM_ERROR,
                      "QEMU of domain '%s' (pid %d) survived SIGKILL for %d s: the kernel holds it, most likely over a "
