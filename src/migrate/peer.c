@@ -198,7 +198,11 @@ static int travel(struct migration *migration, struct peer *peer, const char *de
         struct migrate_blob nothing = {0};
         client_set_timeout(peer->client, CANCEL_MS);
         struct error there = {0};
-        remote_finish(peer, name, flags, true, &nothing, arena, &there);
+        bool silent = remote_finish(peer, name, flags, true, &nothing, arena, &there) < 0 &&
+                      (client_is_closed(peer->client) || there.code == ERR_OPERATION_TIMEOUT);
+        if (silent && domain_active(domain) && !domain->postcopy)
+            return error_wrap(err, "the destination '%s' does not answer any more, and the guest goes on on this host",
+                              destination);
         if (err->code == ERR_OPERATION_FAILED && there.code == ERR_OPERATION_FAILED)
             return error_set(err, there.code, "operation failed: %s", there.message);
         return -1;

@@ -17,7 +17,7 @@ from helpers.tools import virsh, wait_until
 from helpers.traveller import PAUSED, RUNNING, Traveller
 
 pytestmark = pytest.mark.godwit
-NOTICED_S = 150     # generous: silence is noticed after 30 s
+NOTICED_S = 300     # generous: silence is noticed after 30 s
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def start(traveller, network, *words, figure, within=()):
             return None
         finally:
             connection.close()
-    wait_until(far_enough, timeout=60, what=figure)
+    wait_until(far_enough, timeout=180, what=figure)
     return mover
 
 
@@ -94,7 +94,7 @@ def test_cut_while_sending(far_hosts, network, make_traveller, folder):
     network.cut()
     for mover in movers:
         _, errors = mover.communicate(timeout=NOTICED_S)
-        assert mover.returncode != 0 and "the destination's daemon is gone" in errors, errors
+        assert mover.returncode != 0 and "does not answer any more, and the guest goes on" in errors, errors
     stays(sending)
     stays(copying)
     wait_until(lambda: not os.path.exists(f"{folder}/copy.img"), timeout=30, what="the half copied image is removed")
