@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "base/files.h"
@@ -122,6 +123,11 @@ static void launch_child(struct launch *launch)
     for (int i = 0; i < 3; i++)
         if (dup2(launch->stdio[i], i) < 0)
             goto failed;
+    const struct rlimit memory = {options->memory_limit, options->memory_limit};
+    const struct rlimit cpu = {options->cpu_limit_s, options->cpu_limit_s};
+    if ((options->memory_limit && setrlimit(RLIMIT_AS, &memory) < 0) ||
+        (options->cpu_limit_s && setrlimit(RLIMIT_CPU, &cpu) < 0))
+        goto failed;
     if (close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
         goto failed;
     for (size_t i = 0; i < options->pass_fd_count; i++)

@@ -27,6 +27,8 @@ struct process_options {
     int stdin_fd, stdout_fd, stderr_fd; /* -1 = /dev/null */
     const int *pass_fds;      /* keep their numbers */
     size_t pass_fd_count;
+    uint64_t memory_limit;    /* bytes of address space; 0 = ours */
+    unsigned cpu_limit_s;     /* processor time after which it is killed; 0 = ours */
     bool detach;              /* own session: survives us and our terminal; others are killed when we end */
     bool group;               /* own process group, which process_kill() ends as a whole; survives us, but not
                                * process_free() */

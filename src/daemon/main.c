@@ -126,7 +126,8 @@ static int daemon_start(struct daemon *daemon, struct error *err)
     if (!daemon->secrets)
         return -1;
     secrets_wire(daemon);
-    struct storage_options storage_options = {.root = options->root};
+    daemon->driver->secrets = daemon->secrets;
+    struct storage_options storage_options = {.root = options->root, .secrets = daemon->secrets};
     memcpy(storage_options.host_uuid, driver_options.host_uuid, UUID_SIZE);
     daemon->storage = storage_new(&storage_options, err);
     if (!daemon->storage)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "migrate/copy.h"
+#include "model/encryption.h"
 #include "qemu/block.h"
 
 /* -- reading ------------------------------------------------------------------------------------------------------- */
@@ -110,6 +111,19 @@ static const char *secret_of(const struct disk_source *source, const struct sour
     return auth ? auth->secret_uuid ? auth->secret_uuid : auth->secret_usage : NULL;
 }
 
+static void put_key(json_t *secrets, const struct disk *disk)
+{
+    const char *xml = disk->source.encryption ? disk->source.encryption : disk->encryption;
+    scoped_arena struct arena *arena = arena_new();
+    const struct encryption *encryption = xml ? encryption_parse(arena, xml, NULL) : NULL;
+    const struct encryption_secret *secret =
+        encryption && encryption->secrets.count ? encryption->secrets.item[0] : NULL;
+    if (secret)
+        add_words(secrets, "%s", secret->uuid ? secret->uuid : secret->usage ? secret->usage : "");
+    else if (xml)
+        add_words(secrets, "of the encryption of disk %s", disk->target);
+}
+
 static json_t *chain_facts(const struct disk_source *top)
 {
     json_t *chain = json_array();
@@ -190,8 +204,7 @@ static void put_disks(json_t *guest, const struct domain_def *here, const struct
         json_array_append_new(disks, disk_facts(disk, other, options));
         if (secret)
             add_words(secrets, "%s", secret);
-        if (other->encryption || other->source.encryption)
-            add_words(secrets, "of the encryption of disk %s", other->target);
+        put_key(secrets, other);
     }
 }
 

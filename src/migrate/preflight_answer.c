@@ -13,6 +13,7 @@
 #include "qemu/block.h"
 #include "qemu/cpu_compare.h"
 #include "rpc/transport.h"
+#include "secret/secret.h"
 
 /* The destination's end of the conversation: what it found of each thing that the source asked for. */
 
@@ -351,6 +352,20 @@ static json_t *answer_listener(struct driver *driver, const json_t *question)
     return link_listen(driver, &options);
 }
 
+/* By what a disk may name them. */
+static json_t *answer_secrets(const struct driver *driver)
+{
+    json_t *names = json_array();
+    for (struct object *object = driver->secrets ? registry_first(&driver->secrets->registry) : NULL; object;
+         object = registry_next(object)) {
+        const struct secret_def *def = secret_def(secret_of(object), NULL);
+        json_array_append_new(names, json_string(object->name));
+        if (def && def->usage)
+            json_array_append_new(names, json_string(secret_usage_id(def)));
+    }
+    return names;
+}
+
 /* -- all of it ----------------------------------------------------------------------------------------------------- */
 
 json_t *preflight_answer(struct driver *driver, const json_t *question, unsigned flags)
@@ -362,7 +377,7 @@ json_t *preflight_answer(struct driver *driver, const json_t *question, unsigned
     json_object_set_new(answer, "memory", facts_of_memory(question));
     json_object_set_new(answer, "interfaces", answer_interfaces(question));
     json_object_set_new(answer, "graphics", answer_graphics(question));
-    json_object_set_new(answer, "secrets", json_array()); /* nobody keeps any */
+    json_object_set_new(answer, "secrets", answer_secrets(driver));
     answer_files(answer, driver, question);
     answer_servers(answer, question);
     if (name && !(flags & PREFLIGHT_QUICK))

@@ -78,7 +78,7 @@ static size_t fds_max(const struct domain_def *def)
 {
     return 1 + 2 * TAP_QUEUES_MAX * (size_t)def->interfaces.count + def->serials.count + def->parallels.count +
            def->consoles.count + def->channels.count + def->redirdevs.count + def->smartcards.count + def->rngs.count +
-           def->tpms.count;
+           def->tpms.count + disk_secrets_max(def);
 }
 
 int qemu_command_build(struct qemu_command *command, struct domain_def *def,

@@ -18,12 +18,14 @@ struct qemu_ports {
     unsigned next;
 };
 
+struct secrets;
 struct qemu_command_options {
     const struct qemu_caps *caps;
     struct qemu_ports *ports;
     const char *channel_dir;  /* of this guest, exists: unix channels without a path get DIR/TARGET-NAME */
     const char *nvram_dir;    /* where a guest's NVRAM without a path lies */
     const char *firmware_root; /* see qemu_firmware_select(); NULL = "/" */
+    struct secrets *secrets;  /* where keys and passwords of disks come from */
     const char *incoming;     /* "defer" or a URI: QEMU waits for a migration; NULL = an ordinary start */
     /* Nothing on the host is touched: descriptors get made-up numbers, automatic ports stay unset (domxml-to-native).
      */

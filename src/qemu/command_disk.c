@@ -43,42 +43,14 @@ bool qemu_source_present(const struct disk_source *source)
     }
 }
 
-static json_t *nbd_server(const struct disk_source *source, struct error *err)
-{
-    const struct source_host *host = source->hosts.count ? source->hosts.item[0] : NULL;
-    if (source->hosts.count != 1 || (host->transport == HOST_TRANSPORT_UNIX ? !host->socket : !host->name))
-        return error_null(err, ERR_CONFIG_UNSUPPORTED, "an NBD disk needs exactly one <host> with a name or a socket");
-    if (source->tls == YESNO_YES)
-        return error_null(err, ERR_CONFIG_UNSUPPORTED, "<source protocol='nbd' tls='yes'> is not supported: "
-                                                       "tunnel the connection or use tls='no'");
-    if (host->transport == HOST_TRANSPORT_UNIX)
-        return json_pack("{s:s,s:s}", "type", "unix", "path", host->socket);
-    return json_pack("{s:s,s:s,s:s}", "type", "inet", "host", host->name, "port", host->port ?: "10809");
-}
-
-static json_t *network_storage(const struct disk_source *source, struct error *err)
-{
-    if (source->protocol != NETWORK_PROTOCOL_NBD)
-        return error_null(
-            err, ERR_CONFIG_UNSUPPORTED,
-            "<source protocol='%s'> is not supported: only nbd is; attach the storage to the host and use "
-            "a file or block device",
-            network_protocol_name(source->protocol) ?: "");
-    json_t *server = nbd_server(source, err);
-    if (!server)
-        return NULL;
-    json_t *node = json_pack("{s:s,s:o}", "driver", "nbd", "server", server);
-    put_string(node, "export", source->name);
-    return node;
-}
-
 static json_t *directory_storage(const struct disk *disk, const struct disk_source *source)
 {
     return json_pack("{s:s,s:s,s:b,s:b}", "driver", "vvfat", "dir", source->dir, "floppy",
                      disk->device == DISK_DEVICE_FLOPPY, "rw", 0);
 }
 
-static json_t *storage_node(const struct disk *disk, const struct disk_source *source, struct error *err)
+static json_t *storage_node(struct arena *arena, const struct disk *disk, const struct disk_source *source,
+                            struct error *err)
 {
     json_t *node = NULL;
     enum source_type type = source->type;
@@ -95,7 +67,7 @@ static json_t *storage_node(const struct disk *disk, const struct disk_source *s
         node = directory_storage(disk, source);
         break;
     case SOURCE_TYPE_NETWORK:
-        node = network_storage(source, err);
+        node = network_storage(arena, disk, source, err);
         break;
     default:
         return error_null(err, ERR_CONFIG_UNSUPPORTED,
@@ -118,7 +90,7 @@ static void put_format(struct arena *arena, json_t *node, const struct disk *dis
                        bool top)
 {
     const char *format = source->format ?: "raw";
-    bool raw = string_equal(format, "raw");
+    bool raw = string_equal(format, "raw"), encrypted = disk_encryption(disk, source);
     put_string(node, "node-name", qemu_node_format(arena, source));
     put_bool(node, "read-only", !top || disk->readonly || disk->device == DISK_DEVICE_CDROM);
     put_string(node, "discard", top ? disk_discard_name(disk->discard) : NULL);
@@ -127,7 +99,12 @@ static void put_format(struct arena *arena, json_t *node, const struct disk *dis
         put_string(node, "detect-zeroes", unmap ? "on" : disk_detect_zeroes_name(disk->detect_zeroes));
     }
     put_cache(node, disk);
-    put_string(node, "driver", format);
+    put_string(node, "driver", raw && encrypted ? "luks" : format);
+    if (raw && encrypted)
+        put_string(node, "key-secret", secret_of_format(arena, source));
+    else if (encrypted)
+        json_object_set_new(node, "encrypt", json_pack("{s:s,s:s}", "format", "luks", "key-secret",
+                                                       secret_of_format(arena, source)));
     if (string_equal(format, "qcow2"))
         put_number(node, "cache-size", disk->metadata_cache_max_size);
     put_string(node, "file", qemu_node_storage(arena, source));
@@ -144,13 +121,14 @@ static void put_format(struct arena *arena, json_t *node, const struct disk *dis
 /* What would be silently lost is refused. */
 static int check_source(const struct disk *disk, const struct disk_source *source, struct error *err)
 {
-    if (source->encryption)
-        return unsupported(err, "disk '%s': <encryption> is not supported: unlock the image on the host", disk->target);
-    if (source->auth)
-        return unsupported(err, "disk '%s': <auth> is not supported", disk->target);
+    const char *format = source->format ?: "raw";
+    if (disk_encryption(disk, source) && !string_equal(format, "raw") && !string_equal(format, "qcow2"))
+        return unsupported(err, "disk '%s': <encryption> of a '%s' image is not supported", disk->target, format);
+    if (disk_auth(disk, source) && source->type != SOURCE_TYPE_NETWORK)
+        return unsupported(err, "disk '%s': <auth> is for disks of type network", disk->target);
     if (source->reservations)
         return unsupported(err, "disk '%s': <reservations> is not supported", disk->target);
-    if (source->slice_size.set && !string_equal(source->format ?: "raw", "raw"))
+    if (source->slice_size.set && (!string_equal(format, "raw") || disk_encryption(disk, source)))
         return unsupported(err, "disk '%s': a <slice> of a '%s' image is not supported", disk->target, source->format);
     if (source->type == SOURCE_TYPE_VOLUME && !source->file && !source->dev)
         return unsupported(err, "disk '%s': where volume '%s' lies is not known here: name its file or device",
@@ -169,7 +147,7 @@ static int append_layers(struct arena *arena, json_t *nodes, const struct disk *
         return -1;
     if (check_source(disk, source, err) < 0)
         return -1;
-    json_t *storage = storage_node(disk, source, err);
+    json_t *storage = storage_node(arena, disk, source, err);
     if (!storage)
         return error_wrap(err, "disk '%s'", disk->target);
     put_string(storage, "node-name", qemu_node_storage(arena, source));
@@ -398,8 +376,10 @@ int build_disks(struct build *build, struct error *err)
             return unsupported(err, "disk '%s': <transient/> is not supported: give the guest an overlay image",
                                disk->target);
         json_t *nodes = qemu_disk_nodes(build->arena, disk, err);
-        if (!nodes)
+        if (!nodes || build_disk_secrets(build, disk, err) < 0) {
+            json_decref(nodes);
             return -1;
+        }
         for (size_t j = 0; j < json_array_size(nodes); j++)
             add_json(build, "-blockdev", json_incref(json_array_get(nodes, j)));
         json_decref(nodes);

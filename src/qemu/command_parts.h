@@ -69,6 +69,21 @@ int unsupported(struct error *err, const char *format, ...) __attribute__((forma
 /* Hands a descriptor over to the command (its number in decimal); in a dry build fd is -1 and a number is made up. */
 const char *pass_fd(struct build *build, int fd);
 
+/* -- disks --------------------------------------------------------------------------------------------------------- */
+
+/* What one layer of a disk says, or for the top one the disk in the older place; NULL = nothing. */
+const char *disk_encryption(const struct disk *disk, const struct disk_source *source);
+const struct source_auth *disk_auth(const struct disk *disk, const struct disk_source *source);
+/* Ids of the secret objects of a layer: its key, and the password that its server asks for. */
+char *secret_of_format(struct arena *arena, const struct disk_source *source);
+char *secret_of_storage(struct arena *arena, const struct disk_source *source);
+/* Adds the secret objects of all layers, and how many descriptors those of all disks can take at most. */
+int build_disk_secrets(struct build *build, const struct disk *disk, struct error *err);
+size_t disk_secrets_max(const struct domain_def *def);
+/* command_network_disk.c: the protocol's node. */
+json_t *network_storage(struct arena *arena, const struct disk *disk, const struct disk_source *source,
+                        struct error *err);
+
 /* -- parts, in the order of the command line ----------------------------------------------------------------------- */
 
 int build_machine(struct build *build, struct error *err);      /* command_machine.c: -machine, -accel, pflash */

@@ -23,9 +23,11 @@ struct driver_options {
     uint32_t hook_timeout_s; /* for one call of one script (hooks.h); 0 = the default */
 };
 
+struct secrets;
 struct driver {
     struct driver_options options; /* strings are the driver's own */
     struct registry domains;
+    struct secrets *secrets; /* outlive the driver */
     struct qemu_caps_cache *caps;
     struct cpu_models_cache *cpu_models;
     struct qemu_ports graphics_ports;

@@ -229,6 +229,7 @@ static int launch(struct domain *domain, struct domain_def *live, const char *in
         .ports = &driver->graphics_ports,
         .channel_dir = domain_lib_path(domain, arena),
         .nvram_dir = driver->nvram_dir,
+        .secrets = driver->secrets,
         .incoming = incoming,
     };
     if (!options.caps || find_volumes(driver, live, err) < 0)

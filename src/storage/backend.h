@@ -40,7 +40,12 @@ struct creation {
     struct volume *source;  /* to be copied; NULL = empty */
     unsigned flags;         /* STORAGE_VOL_CREATE_* */
     const char *client;
+    struct arena *arena;    /* of def */
 };
+
+/* The <encryption> of what is to be made, in the arena of its definition; NULL = none. One that names no secret means
+ * that of the copied volume. */
+const char *creation_encryption(const struct creation *creation);
 
 struct backend {
     enum pool_type type;

@@ -60,7 +60,8 @@ static int take_image(const char *path, struct volume_facts *facts, struct error
     facts->format = image->format;
     facts->capacity = image->capacity;
     if (facts->type == STORAGE_VOL_BLOCK)
-        facts->physical = facts->allocation = image->capacity_known ? facts->physical : image->capacity;
+        facts->physical = facts->allocation = image->capacity_known ? facts->physical
+                                                                       : image->capacity + image->payload;
     if (strcmp(image->format, "raw") != 0 || image->encrypted)
         facts->image = steal(image);
     return 0;

@@ -14,6 +14,9 @@
 /* Up to the pid, for this host. */
 const char *files_temporary_prefix(struct arena *arena, const struct storage *storage);
 
+/* A name that no volume has, for free(). */
+char *files_temporary_path(struct storage *storage, const char *directory);
+
 /* One file that is made or changed, step by step on worker threads. */
 struct file_work {
     struct task task;

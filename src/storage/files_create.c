@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "storage/files.h"
+#include "storage/luks.h"
 #include "storage/pool.h"
 #include "storage/qemu_img.h"
 
@@ -21,7 +22,7 @@ const char *files_temporary_prefix(struct arena *arena, const struct storage *st
     return arena_printf(arena, FILES_TEMPORARY "%s.", uuid);
 }
 
-static char *temporary_path(struct storage *storage, const char *directory)
+char *files_temporary_path(struct storage *storage, const char *directory)
 {
     scoped_arena struct arena *arena = arena_new();
     return xprintf("%s/%s%d.%u", directory, files_temporary_prefix(arena, storage), (int)getpid(), storage->made++);
@@ -39,6 +40,38 @@ static bool is_raw(const char *format)
     return strcmp(format, "raw") == 0 || strcmp(format, "iso") == 0;
 }
 
+/* Whether a copy of an encrypted volume is encrypted with the same passphrase. */
+static bool same_key(const struct creation *creation)
+{
+    struct secrets *secrets = creation->pool->storage->secrets;
+    const char *asked = creation_encryption(creation);
+    if (!asked)
+        return false;
+    const char *theirs = volume_encryption(creation->arena, creation->source);
+    struct secret *secret = luks_find(secrets, theirs, creation->source->path, NULL);
+    return secret == luks_find(secrets, asked, creation->path, NULL) && (secret || !luks_names_secret(asked));
+}
+
+/* Whether the bytes of the file are what was asked for: then making and copying are ours. */
+static bool of_bytes(const struct creation *creation)
+{
+    const struct volume *source = creation->source;
+    if (strcmp(creation->format, "raw") != 0)
+        return false;
+    if (!source)
+        return !creation->def->target.encryption;
+    if (!is_raw(source->facts.format))
+        return !creation->def->target.encryption && !volume_encrypted(source);
+    return volume_encrypted(source) ? same_key(creation) : !creation->def->target.encryption;
+}
+
+/* Bytes of a raw file that its capacity does not count: the header of LUKS. */
+static uint64_t header_size(const struct creation *creation)
+{
+    const struct volume *source = creation->source;
+    return source && is_raw(source->facts.format) && source->facts.image ? source->facts.image->payload : 0;
+}
+
 /* A raw image's bytes are the file's bytes, so copying and allocating are ours. */
 static int fill_raw(struct file_work **work, struct creation *creation, struct error *err)
 {
@@ -46,7 +79,7 @@ static int fill_raw(struct file_work **work, struct creation *creation, struct e
     /* a copy of a sparse volume is as sparse; a full one fails early where the room is missing */
     if (!source || source->facts.allocation >= source->facts.capacity) {
         (*work)->end = creation->allocation < creation->capacity ? creation->allocation : creation->capacity;
-        if (file_work_run(work, step_allocate, err) < 0)
+        if ((*work)->end && file_work_run(work, step_allocate, err) < 0)
             return -1;
     }
     if (!source)
@@ -55,7 +88,7 @@ static int fill_raw(struct file_work **work, struct creation *creation, struct e
         return qemu_img_convert(creation, (*work)->temporary, err);
     (*work)->source_path = xstrdup(source->path);
     (*work)->reflink = creation->flags & STORAGE_VOL_CREATE_REFLINK;
-    (*work)->end = source->facts.capacity;
+    (*work)->end = source->facts.capacity + header_size(creation);
     return file_work_run(work, step_copy, err);
 }
 
@@ -69,9 +102,15 @@ static int fill_image(struct file_work **work, struct creation *creation, struct
                          "'%s' to '%s' rewrites the image", creation->source->facts.format, creation->format);
     if (qemu_img_convert(creation, temporary, err) < 0)
         return -1;
-    return creation->capacity > creation->source->facts.capacity
-               ? qemu_img_resize(temporary, creation->format, creation->capacity, false, err)
-               : 0;
+    const struct resizing resizing = {
+        .path = temporary,
+        .format = creation->format,
+        .encryption = creation_encryption(creation),
+        .known_as = creation->path,
+        .secrets = creation->pool->storage->secrets,
+        .capacity = creation->capacity,
+    };
+    return creation->capacity > creation->source->facts.capacity ? qemu_img_resize(&resizing, err) : 0;
 }
 
 /* Takes what a step found out into the pool. */
@@ -132,7 +171,7 @@ static int fill(struct file_work **work, struct creation *creation, bool raw, st
         (raw ? fill_raw(work, creation, err) : fill_image(work, creation, err)) < 0)
         return -1;
     if (raw && creation->source) { /* what was copied has its source's size */
-        (*work)->capacity = creation->capacity;
+        (*work)->capacity = creation->capacity + header_size(creation);
         if (file_work_run(work, step_truncate, err) < 0)
             return -1;
     }
@@ -152,12 +191,13 @@ int files_create(struct creation *creation, struct volume *volume, struct error 
 {
     if (strcmp(creation->format, "dir") == 0)
         return create_directory(creation, volume, err);
-    bool raw = strcmp(creation->format, "raw") == 0;
-    if (!raw && (qemu_img_check_format(creation->format, err) < 0 || check_backing(creation, err) < 0))
+    bool raw = of_bytes(creation);
+    if (strcmp(creation->format, "raw") != 0 &&
+        (qemu_img_check_format(creation->format, err) < 0 || check_backing(creation, err) < 0))
         return -1;
     scoped_file_work struct file_work *work = file_work_new(creation->path);
-    work->temporary = temporary_path(creation->pool->storage, work->directory);
-    work->capacity = raw ? creation->capacity : 0;
+    work->temporary = files_temporary_path(creation->pool->storage, work->directory);
+    work->capacity = raw ? creation->capacity + header_size(creation) : 0;
     take_permissions(work, creation->def->target.permissions, VOLUME_MODE);
     if (fill(&work, creation, raw, err) == 0 && publish(&work, creation, volume, err) == 0)
         return 0;
@@ -174,21 +214,38 @@ int files_remove(struct volume *volume, struct error *err)
     return 0;
 }
 
+static int resize_image(struct volume *volume, uint64_t capacity, bool shrink, struct error *err)
+{
+    scoped_arena struct arena *arena = arena_new();
+    const struct resizing resizing = {
+        .path = volume->path,
+        .format = volume->facts.format,
+        .encryption = volume_encryption(arena, volume),
+        .known_as = volume->path,
+        .secrets = volume->pool->storage->secrets,
+        .capacity = capacity,
+        .shrink = shrink,
+    };
+    return qemu_img_resize(&resizing, err);
+}
+
 int files_resize(struct volume *volume, uint64_t capacity, bool allocate, bool shrink, struct error *err)
 {
     const char *format = volume->facts.format;
+    bool raw = is_raw(format) && !volume_encrypted(volume);
     scoped_file_work struct file_work *work = file_work_new(volume->path);
-    if (!is_raw(format)) {
+    if (!raw) {
         if (allocate)
             return error_set(err, ERR_OPERATION_UNSUPPORTED,
                              "--allocate is for raw volumes; '%s' is of format '%s', which grows as it is written",
                              volume->name, format);
-        if (qemu_img_check_format(format, err) < 0 || qemu_img_resize(volume->path, format, capacity, shrink, err) < 0)
+        if ((!volume_encrypted(volume) && qemu_img_check_format(format, err) < 0) ||
+            resize_image(volume, capacity, shrink, err) < 0)
             return -1;
     }
     if (file_work_run(&work, step_open, err) < 0)
         return -1;
-    if (is_raw(format)) {
+    if (raw) {
         uint64_t before = volume->facts.capacity;
         work->capacity = capacity;
         if (allocate && capacity > before) { /* first, so that a full disk leaves it as it was */

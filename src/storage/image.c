@@ -121,7 +121,14 @@ static void vpc_probe(const struct header *header, struct image *image)
 static void luks_probe(const struct header *header, struct image *image)
 {
     image->encrypted = true;
+    if (big(header, 6, 2) == 1) /* of version 2 it stands in JSON, which nobody here reads */
+        image->payload = big(header, 104, 4) * 512;
 }
+
+#define ISO_MAGIC        "CD001"
+#define ISO_MAGIC_SIZE   5
+#define ISO_MAGIC_OFFSET 32769
+#define FIRST_READ       4096 /* every other magic lies in it */
 
 /* What begins how. A version that must follow makes it harder to be taken for something else. */
 static const struct signature {
@@ -140,7 +147,7 @@ static const struct signature {
     {"raw", 0, 6, "LUKS\xba\xbe", 0, 0, 0, luks_probe},
     {"bochs", 0, 25, "Bochs Virtual HD Image\0\0\0", 0, 0, 0, NULL},
     {"cloop", 0, 32, "#!/bin/sh\n#V2.0 Format\nmodprobe c", 0, 0, 0, NULL},
-    {"iso", 32769, 5, "CD001", 0, 0, 0, NULL},
+    {"iso", ISO_MAGIC_OFFSET, ISO_MAGIC_SIZE, ISO_MAGIC, 0, 0, 0, NULL},
 };
 
 static bool matches(const struct header *header, const struct signature *signature)
@@ -166,6 +173,41 @@ void image_probe(const uint8_t *data, size_t length, struct image *image)
     }
 }
 
+/* Reads up to max bytes; -1 with errno. */
+static ssize_t read_start(int fd, uint8_t *data, size_t max)
+{
+    size_t length = 0;
+    for (ssize_t got; length < max; length += (size_t)got) {
+        got = pread(fd, data + length, max - length, (off_t)length);
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+    }
+    return (ssize_t)length;
+}
+
+/* Most volumes are raw, and a pool may have thousands: their first page and the place where an ISO says that it is one
+ * are enough to see that. */
+static int probe_file(int fd, struct image *image)
+{
+    uint8_t page[FIRST_READ], mark[ISO_MAGIC_SIZE];
+    ssize_t length = read_start(fd, page, sizeof page);
+    if (length < 0)
+        return -1;
+    image_probe(page, (size_t)length, image);
+    bool plain = strcmp(image->format, "raw") == 0 && !image->encrypted;
+    if ((size_t)length < sizeof page ||
+        (plain && (pread(fd, mark, sizeof mark, ISO_MAGIC_OFFSET) != sizeof mark ||
+                   memcmp(mark, ISO_MAGIC, sizeof mark) != 0)))
+        return 0;
+    scoped_free uint8_t *data = xcalloc(1, IMAGE_HEADER_SIZE);
+    length = read_start(fd, data, IMAGE_HEADER_SIZE);
+    if (length >= 0)
+        image_probe(data, (size_t)length, image);
+    return length < 0 ? -1 : 0;
+}
+
 int image_read(const char *path, struct image *image, struct error *err)
 {
     /* a FIFO or a tape must not hold us up */
@@ -175,19 +217,12 @@ int image_read(const char *path, struct image *image, struct error *err)
         return error_system(err, errno, "cannot read image '%s'", path);
     if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
         return error_set(err, ERR_INVALID_ARG, "'%s' is neither a file nor a block device", path);
-    scoped_free uint8_t *data = xcalloc(1, IMAGE_HEADER_SIZE);
-    size_t length = 0;
-    for (ssize_t got; length < IMAGE_HEADER_SIZE; length += (size_t)got) {
-        got = pread(fd, data + length, IMAGE_HEADER_SIZE - length, (off_t)length);
-        if (got < 0)
-            return error_system(err, errno, "cannot read image '%s'", path);
-        if (got == 0)
-            break;
-    }
-    image_probe(data, length, image);
+    if (probe_file(fd, image) < 0)
+        return error_system(err, errno, "cannot read image '%s'", path);
     if (!image->capacity_known) {
         off_t end = S_ISBLK(status.st_mode) ? lseek(fd, 0, SEEK_END) : status.st_size;
         image->capacity = end > 0 ? (uint64_t)end : 0;
+        image->capacity -= image->payload < image->capacity ? image->payload : image->capacity;
     }
     return 0;
 }

@@ -22,6 +22,7 @@ struct image {
     uint32_t cluster_size;   /* qcow2: bytes */
     bool lazy_refcounts, extended_l2;
     bool encrypted;          /* LUKS, inside of qcow2 or as it is */
+    uint64_t payload;        /* LUKS as it is: where the data begins, bytes; 0 = not known */
     bool data_file;          /* qcow2: the data lies in another file */
     bool has_backing;
     char backing[IMAGE_BACKING_MAX]; /* as written: perhaps relative, "nbd:...", "json:..." */

@@ -4,17 +4,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/process.h"
+#include "storage/luks.h"
+#include "storage/pool.h"
+#include "storage/qemu_img_run.h"
 
-#define PROGRAM    "qemu-img"
-#define OUTPUT_MAX 65536
-#define LONGEST_MS (UINT64_C(24) * 60 * 60 * 1000) /* a copy that takes longer than a day hangs */
-
-static int run(const struct argv *argv, struct error *err)
-{
-    scoped_text struct text output = {0};
-    return process_run(argv, &output, OUTPUT_MAX, deadline_ms(LONGEST_MS), err);
-}
+#define PROGRAM "qemu-img"
 
 int qemu_img_check_format(const char *format, struct error *err)
 {
@@ -48,10 +42,40 @@ static int check_options(const struct creation *creation, struct error *err)
     return 0;
 }
 
+const char *creation_encryption(const struct creation *creation)
+{
+    const char *asked = creation->def->target.encryption;
+    if (asked && creation->source && volume_encrypted(creation->source) && !luks_names_secret(asked))
+        return volume_encryption(creation->arena, creation->source);
+    return asked;
+}
+
+/* A raw volume that is encrypted is LUKS and nothing else. */
+static const char *target_format(const struct creation *creation)
+{
+    return creation->def->target.encryption && strcmp(creation->format, "raw") == 0 ? "luks" : creation->format;
+}
+
+static int open_target(struct luks *luks, struct arena *arena, const struct creation *creation, struct error *err)
+{
+    const char *key = creation_encryption(creation);
+    struct secrets *secrets = creation->pool->storage->secrets;
+    return key ? luks_open(luks, arena, secrets, key, creation->path, "target", err) : 0;
+}
+
+static const char *preallocation(const struct creation *creation)
+{
+    bool full = creation->allocation >= creation->capacity && !creation->source;
+    if (strcmp(target_format(creation), "luks") == 0)
+        return full ? "falloc" : NULL;
+    return !(creation->flags & STORAGE_VOL_CREATE_PREALLOC_METADATA) ? NULL : full ? "falloc" : "metadata";
+}
+
 /* "-o compat=...,..."; nothing that a user wrote freely is in it. */
-static void add_options(struct argv *argv, const struct creation *creation)
+static void add_options(struct argv *argv, const struct creation *creation, const struct luks *luks)
 {
     const struct volume_target *target = &creation->def->target;
+    const char *allocated = preallocation(creation);
     scoped_text struct text options = {0};
     if (target->compat)
         text_printf(&options, ",compat=%s", target->compat);
@@ -63,9 +87,9 @@ static void add_options(struct argv *argv, const struct creation *creation)
         text_printf(&options, ",cluster_size=%" PRIu64, target->cluster_size);
     if (target->nocow)
         text_append(&options, ",nocow=on");
-    if (creation->flags & STORAGE_VOL_CREATE_PREALLOC_METADATA)
-        text_printf(&options, ",preallocation=%s",
-                    creation->allocation >= creation->capacity && !creation->source ? "falloc" : "metadata");
+    if (allocated)
+        text_printf(&options, ",preallocation=%s", allocated);
+    luks_add_options(&options, luks, target_format(creation));
     if (options.length) {
         argv_add(argv, "-o");
         argv_add(argv, options.data + 1);
@@ -84,55 +108,79 @@ static void add_backing(struct argv *argv, const struct creation *creation, cons
     argv_add(argv, def->backing->format);
 }
 
-/* "qemu-img VERB" on an image of that format. */
-static struct argv *command(struct arena *arena, const char *verb, const char *format)
+static struct argv *command(struct arena *arena, const char *verb)
 {
     struct argv *argv = argv_new(arena);
     argv_add(argv, PROGRAM);
     argv_add(argv, verb);
     argv_add(argv, "-q");
-    argv_add(argv, "-f");
-    argv_add(argv, format);
     return argv;
+}
+
+static int run(const struct argv *argv, const struct luks *first, const struct luks *second, struct error *err)
+{
+    int keys[2];
+    size_t count = 0;
+    if (first && first->fd >= 0)
+        keys[count++] = first->fd;
+    if (second && second->fd >= 0)
+        keys[count++] = second->fd;
+    return qemu_img_run(&(struct image_run){.argv = argv, .pass_fds = keys, .pass_fd_count = count}, err);
 }
 
 int qemu_img_create(const struct creation *creation, const char *path, struct error *err)
 {
-    if (check_options(creation, err) < 0)
-        return -1;
     scoped_arena struct arena *arena = arena_new();
-    struct argv *argv = command(arena, "create", creation->format);
-    add_options(argv, creation);
+    scoped_luks struct luks luks = LUKS_NONE;
+    if (check_options(creation, err) < 0 || open_target(&luks, arena, creation, err) < 0)
+        return -1;
+    struct argv *argv = command(arena, "create");
+    argv_add(argv, "-f");
+    argv_add(argv, target_format(creation));
+    luks_add_object(argv, &luks);
+    add_options(argv, creation, &luks);
     add_backing(argv, creation, "-b");
     argv_add(argv, path);
     if (creation->def->capacity_set)
         argv_addf(argv, "%" PRIu64, creation->capacity);
-    return run(argv, err);
+    return run(argv, &luks, NULL, err);
 }
 
 int qemu_img_convert(const struct creation *creation, const char *path, struct error *err)
 {
-    const char *from = creation->source->facts.format;
-    if (check_options(creation, err) < 0)
-        return -1;
+    const struct volume *source = creation->source;
+    const char *from = strcmp(source->facts.format, "iso") == 0 ? "raw" : source->facts.format;
     scoped_arena struct arena *arena = arena_new();
-    struct argv *argv = command(arena, "convert", strcmp(from, "iso") == 0 ? "raw" : from);
+    scoped_luks struct luks target = LUKS_NONE, key = LUKS_NONE;
+    if (check_options(creation, err) < 0 || open_target(&target, arena, creation, err) < 0)
+        return -1;
+    if (volume_encrypted(source) && luks_open(&key, arena, creation->pool->storage->secrets,
+                                              volume_encryption(arena, source), source->path, "source", err) < 0)
+        return -1;
+    struct argv *argv = command(arena, "convert");
+    luks_add_object(argv, &target);
+    luks_add_object(argv, &key);
     argv_add(argv, "-O");
-    argv_add(argv, creation->format);
-    add_options(argv, creation);
+    argv_add(argv, target_format(creation));
+    add_options(argv, creation, &target);
     add_backing(argv, creation, "-B");
-    argv_add(argv, creation->source->path);
+    luks_add_image(argv, &key, from, source->path);
     argv_add(argv, path);
-    return run(argv, err);
+    return run(argv, &target, &key, err);
 }
 
-int qemu_img_resize(const char *path, const char *format, uint64_t capacity, bool shrink, struct error *err)
+int qemu_img_resize(const struct resizing *resizing, struct error *err)
 {
     scoped_arena struct arena *arena = arena_new();
-    struct argv *argv = command(arena, "resize", format);
-    if (shrink)
+    scoped_luks struct luks luks = LUKS_NONE;
+    if (resizing->encryption && luks_open(&luks, arena, resizing->secrets, resizing->encryption, resizing->known_as,
+                                          "image", err) < 0)
+        return -1;
+    struct argv *argv = command(arena, "resize");
+    luks_add_object(argv, &luks);
+    if (resizing->shrink)
         argv_add(argv, "--shrink");
-    argv_add(argv, path);
-    argv_addf(argv, "%" PRIu64, capacity);
-    return run(argv, err);
+    luks_add_image(argv, &luks, resizing->format, resizing->path);
+    argv_addf(argv, "%" PRIu64, resizing->capacity);
+    return run(argv, &luks, NULL, err);
 }

@@ -12,4 +12,12 @@ int qemu_img_check_format(const char *format, struct error *err);
 int qemu_img_create(const struct creation *creation, const char *path, struct error *err);
 /* The same with the content of creation->source. */
 int qemu_img_convert(const struct creation *creation, const char *path, struct error *err);
-int qemu_img_resize(const char *path, const char *format, uint64_t capacity, bool shrink, struct error *err);
+struct resizing {
+    const char *path, *format;
+    const char *encryption;   /* the volume's XML; NULL = not encrypted */
+    const char *known_as;     /* the path that its secret may name */
+    struct secrets *secrets;
+    uint64_t capacity;        /* bytes */
+    bool shrink;
+};
+int qemu_img_resize(const struct resizing *resizing, struct error *err);

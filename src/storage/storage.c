@@ -64,6 +64,7 @@ struct storage *storage_new(const struct storage_options *options, struct error 
 {
     struct storage *storage = xcalloc(1, sizeof *storage);
     memcpy(storage->host_uuid, options->host_uuid, UUID_SIZE);
+    storage->secrets = options->secrets;
     if (make_directories(storage, options->root, err) < 0) {
         storage_free(storage);
         return NULL;

@@ -6,10 +6,12 @@
 /* The storage of one host: its pools and their volumes. Everything of Godwit's own lies under the root directory that
  * the daemon was given; what the pools hold lies where their definitions say. */
 struct pool;
+struct secrets;
 
 struct storage_options {
     const char *root;                   /* "/" or a directory */
     unsigned char host_uuid[UUID_SIZE]; /* marks half-made volumes in directories that several hosts may share */
+    struct secrets *secrets;            /* keys of encrypted volumes; outlive the storage */
 };
 
 struct storage {
@@ -18,6 +20,7 @@ struct storage {
     char *run_dir;         /* run/godwit/pools: the running ones, gone with the host's next boot */
     char *images_dir;      /* var/lib/libvirt/images: of the pool "default" */
     unsigned char host_uuid[UUID_SIZE];
+    struct secrets *secrets;
     unsigned made; /* counts temporary names */
     void *owner; /* of the callbacks, which may be NULL */
     /* STORAGE_POOL_EVENT_ID_*; event: STORAGE_POOL_EVENT_*, of a lifecycle event. Must not wait. */

@@ -71,23 +71,27 @@ static void search_run(struct task *task)
             search->found = &search->disks[i];
 }
 
-int volume_check_unused(struct volume *volume, const char *operation, struct error *err)
+int storage_check_unused(struct storage *storage, const char *path, const char *operation, struct error *err)
 {
-    struct storage *storage = volume->pool->storage;
     if (!storage->each_disk)
         return 0;
     struct search *search = xcalloc(1, sizeof *search);
     search->task = (struct task){.run = search_run, .release = search_release};
     search->arena = arena_new();
-    search->path = arena_strdup(search->arena, volume->path);
+    search->path = arena_strdup(search->arena, path);
     scoped_task struct task *task = &search->task;
     storage->each_disk(storage->owner, collect, search);
     if (search->count && task_run(&task, deadline_ms(TASK_MS), err) < 0)
-        return error_wrap(err, "cannot find out whether a domain uses volume '%s'", volume->name);
+        return error_wrap(err, "cannot find out whether a domain uses '%s'", path);
     if (!search->found)
         return 0;
     return error_set(err, ERR_OPERATION_INVALID,
-                     "cannot %s volume '%s' of pool '%s': the running domain '%s' uses it (disk '%s'); stop the domain "
-                     "or detach the disk first", operation, volume->name, pool_name(volume->pool),
-                     search->found->domain, search->found->target);
+                     "cannot %s: the running domain '%s' uses it (disk '%s'); stop the domain or detach the disk first",
+                     operation, search->found->domain, search->found->target);
+}
+
+int volume_check_unused(struct volume *volume, const char *operation, struct error *err)
+{
+    scoped_free char *what = xprintf("%s volume '%s' of pool '%s'", operation, volume->name, pool_name(volume->pool));
+    return storage_check_unused(volume->pool->storage, volume->path, what, err);
 }

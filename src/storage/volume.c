@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/xml.h"
+#include "storage/luks.h"
 #include "storage/pool.h"
 
 struct volume *volume_ref(struct volume *volume)
@@ -156,6 +157,20 @@ static void tell_permissions(struct arena *arena, const struct volume_facts *fac
         target->timestamps->btime = time_text(arena, &facts->btime);
 }
 
+const char *volume_encryption(struct arena *arena, const struct volume *volume)
+{
+    if (!volume_encrypted(volume))
+        return NULL;
+    const char *uuid = *volume->secret ? volume->secret : NULL;
+    const struct secret *secret = uuid ? NULL : luks_find(volume->pool->storage->secrets, NULL, volume->path, NULL);
+    if (secret)
+        uuid = secret->object.name;
+    if (!uuid)
+        return "<encryption format='luks'/>";
+    return arena_printf(arena, "<encryption format='luks'>\n      <secret type='passphrase' uuid='%s'/>\n"
+                        "    </encryption>", uuid);
+}
+
 static void tell_image(struct arena *arena, const struct volume *volume, struct volume_def *def)
 {
     const struct image *image = volume->facts.image;
@@ -164,8 +179,7 @@ static void tell_image(struct arena *arena, const struct volume *volume, struct 
     def->target.cluster_size = image->cluster_size;
     def->target.lazy_refcounts = image->lazy_refcounts;
     def->target.extended_l2 = image->extended_l2;
-    if (image->encrypted)
-        def->target.encryption = "<encryption format='luks'/>";
+    def->target.encryption = volume_encryption(arena, volume);
     if (!image->has_backing)
         return;
     scoped_free char *path = image_backing_path(volume->path, image);

@@ -9,6 +9,7 @@
 #include "storage/image.h"
 
 struct pool;
+struct storage;
 
 /* What the file system and the header say of a volume. */
 struct volume_facts {
@@ -38,6 +39,7 @@ struct volume {
     struct pool *pool;   /* a reference */
     unsigned references;
     char *name, *key, *path;
+    char secret[UUID_STRING_SIZE]; /* of an encrypted one that was made here; "" = not known */
     struct volume_facts facts;
     bool hidden;         /* its name is taken by somebody who makes it */
     bool removed;        /* no longer in the pool */
@@ -75,11 +77,23 @@ int volume_begin(struct volume_use *use, struct volume *volume, bool change, con
 void volume_end(struct volume_use *use);
 #define scoped_volume_use scope_cleanup(volume_end)
 
-/* Refuses a volume that a running domain uses, itself or as a backing image. Waits. */
+/* Refuses a file that a running domain uses, itself or as a backing image; operation: "resize '/x'". Waits. */
+int storage_check_unused(struct storage *storage, const char *path, const char *operation, struct error *err);
+/* The same of a volume; operation: "resize". */
 int volume_check_unused(struct volume *volume, const char *operation, struct error *err);
+
+static inline bool volume_encrypted(const struct volume *volume)
+{
+    return volume->facts.image && volume->facts.image->encrypted;
+}
+/* Its <encryption>, with the secret that it was made with, or whose usage it is; NULL when it is not encrypted. */
+const char *volume_encryption(struct arena *arena, const struct volume *volume);
 
 /* The XML; to be freed. */
 char *volume_dump(const struct volume *volume);
+
+/* Whether a volume may be called so. */
+int volume_check_name(const char *name, struct error *err);
 
 /* -- changes; each waits ------------------------------------------------------------------------------------------- */
 

@@ -5,15 +5,15 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "storage/files.h"
+#include "storage/luks.h"
 #include "storage/pool.h"
 
 /* Volumes made, changed and removed: what is common to all kinds of pools. */
 
 #define NAME_MAX_BYTES 255
 
-static int check_name(const struct volume_def *def, struct error *err)
+int volume_check_name(const char *name, struct error *err)
 {
-    const char *name = def->name;
     if (strchr(name, '/'))
         return error_set(err, ERR_OPERATION_INVALID, "volume name '%s' cannot contain '/'", name);
     if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
@@ -30,16 +30,13 @@ static int check_name(const struct volume_def *def, struct error *err)
     return 0;
 }
 
-static int check_def(struct volume_def *def, const struct volume *source, struct error *err)
+static int check_def(struct volume_def *def, struct error *err)
 {
-    if (check_name(def, err) < 0)
+    if (volume_check_name(def->name, err) < 0)
         return -1;
     if (def->capacity > INT64_MAX || def->allocation > INT64_MAX)
         return error_set(err, ERR_XML_ERROR, "volume '%s' of %" PRIu64 " bytes: no file can be that large", def->name,
                          def->capacity > INT64_MAX ? def->capacity : def->allocation);
-    if (def->target.encryption && !source)
-        return error_set(err, ERR_CONFIG_UNSUPPORTED, "volume '%s': encrypted volumes need secrets, which this daemon "
-                         "does not keep yet", def->name);
     if (!def->backing)
         return 0;
     if (def->backing->path[0] != '/')
@@ -49,6 +46,21 @@ static int check_def(struct volume_def *def, const struct volume *source, struct
     if (!def->backing->format)
         def->backing->format = "raw";
     return 0;
+}
+
+/* What is to be encrypted needs its key now, not after minutes of work. */
+static int check_encryption(const struct creation *creation, const struct backend *backend, struct error *err)
+{
+    const struct volume_def *def = creation->def;
+    const char *format = creation->format, *key = creation_encryption(creation);
+    if (!key)
+        return 0;
+    if (!backend->files || (strcmp(format, "raw") != 0 && strcmp(format, "qcow2") != 0))
+        return error_set(err, ERR_CONFIG_UNSUPPORTED, "volume '%s': <encryption> is for files of format raw and qcow2, "
+                         "not for '%s' in a pool of type '%s'", def->name, format, pool_type_name(backend->type));
+    return luks_find(creation->pool->storage->secrets, key, creation->path, err)
+               ? 0
+               : error_wrap(err, "volume '%s' cannot be encrypted", def->name);
 }
 
 /* Sizes that the XML leaves open. */
@@ -87,6 +99,14 @@ static int make(struct creation *creation, struct volume *volume, struct error *
     return backend->create(creation, volume, err);
 }
 
+static void remember_secret(const struct creation *creation, struct volume *volume)
+{
+    const char *key = creation_encryption(creation);
+    const struct secret *secret = key ? luks_find(creation->pool->storage->secrets, key, volume->path, NULL) : NULL;
+    if (secret)
+        snprintf(volume->secret, sizeof volume->secret, "%s", secret->object.name);
+}
+
 struct volume *volume_create(struct pool *pool, const char *xml, struct volume *source, unsigned flags,
                              const char *client, struct error *err)
 {
@@ -95,11 +115,12 @@ struct volume *volume_create(struct pool *pool, const char *xml, struct volume *
     unsigned parse = (flags & STORAGE_VOL_CREATE_VALIDATE ? VOLUME_PARSE_VALIDATE : 0) |
                      (source ? VOLUME_PARSE_NO_CAPACITY : 0);
     struct volume_def *def = volume_parse(arena, xml, parse, err);
-    if (!def || check_def(def, source, err) < 0)
+    if (!def || check_def(def, err) < 0)
         return NULL;
     if (!backend->create)
         return error_null(err, ERR_NO_SUPPORT, "storage pool '%s' does not support volume creation", pool_name(pool));
-    struct creation creation = {.pool = pool, .def = def, .source = source, .flags = flags, .client = client};
+    struct creation creation = {.pool = pool, .def = def, .source = source, .flags = flags, .client = client,
+                                .arena = arena};
     const char *const *formats = backend_volume_formats(backend->type);
     creation.format = def->target.format ? backend_format(formats, def->target.format, "volume", err)
                       : formats          ? formats[0]
@@ -112,10 +133,11 @@ struct volume *volume_create(struct pool *pool, const char *xml, struct volume *
     scoped_volume struct volume *volume = reserve(&creation, pool_def(pool, NULL)->target.path, err);
     if (!volume)
         return NULL;
-    if (make(&creation, volume, err) < 0) {
+    if (check_encryption(&creation, backend, err) < 0 || make(&creation, volume, err) < 0) {
         volume_remove(volume);
         return error_null_wrap(err, "cannot create volume '%s' in pool '%s'", def->name, pool_name(pool));
     }
+    remember_secret(&creation, volume);
     return steal(volume);
 }
 

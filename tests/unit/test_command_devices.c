@@ -122,9 +122,9 @@ static const struct {
            "<filesystem type='mount'><driver type='virtiofs'/><source dir='/srv'/><target dir='x'/></filesystem>"),
      "virtiofs"},
     {GUEST("q35", "",
-           "<disk type='network' device='disk'><source protocol='rbd' name='p/i'><host name='h'/></source>"
+           "<disk type='network' device='disk'><source protocol='gluster' name='p/i'><host name='h'/></source>"
            "<target dev='vda'/></disk>"),
-     "protocol='rbd'"},
+     "protocol='gluster'"},
     {GUEST("q35", "",
            "<hostdev mode='subsystem' type='pci'><source><address domain='0xffff' bus='0' slot='1' function='0'/>"
            "</source></hostdev>"),
