@@ -17,6 +17,7 @@ const struct command_group command_groups[] = {
     {"host", "Host and hypervisor"},
     {"pool", "Storage pools"},
     {"volume", "Storage volumes"},
+    {"image", "Disk images"},
     {"secret", "Secrets"},
     {"virsh", "The shell itself"},
     {0},
@@ -30,7 +31,7 @@ static const struct command *const tables[] = {
     event_commands,   monitor_commands, job_commands,      migrate_commands, evacuate_commands, relay_commands,
     native_commands,  convert_commands,
     pool_commands,    pool_define_commands, pool_event_commands, pool_list_commands, volume_commands,
-    volume_change_commands, volume_stream_commands, secret_commands,
+    volume_change_commands, volume_stream_commands, secret_commands, image_commands,
 };
 
 static const struct command_option output_option = {"output", OPTION_STRING, OPTION_NAMED, "how to print: table or "

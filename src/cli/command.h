@@ -120,4 +120,4 @@ extern const struct command agent_commands[], pin_commands[], tune_commands[], b
     monitor_commands[], job_commands[], migrate_commands[], evacuate_commands[], relay_commands[],
     native_commands[], convert_commands[],
     pool_commands[], pool_define_commands[], pool_event_commands[], pool_list_commands[], volume_commands[],
-    volume_change_commands[], volume_stream_commands[], secret_commands[];
+    volume_change_commands[], volume_stream_commands[], secret_commands[], image_commands[];

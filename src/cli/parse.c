@@ -229,6 +229,20 @@ static int parse_command(struct lexer *lexer, struct invocation *in, bool *more,
     }
 }
 
+/* "image check" is "image-check". */
+static void join_words(struct lexer *lexer, char **word)
+{
+    struct lexer ahead = *lexer;
+    char *next;
+    if (command_find(*word) || lex(&ahead, &next, NULL) != TOKEN_WORD)
+        return;
+    char *joined = arena_printf(lexer->arena, "%s-%s", *word, next);
+    if (!command_find(joined))
+        return;
+    *lexer = ahead;
+    *word = joined;
+}
+
 static int parse_all(struct shell *shell, struct lexer *lexer, struct list *invocations, struct error *err)
 {
     for (;;) {
@@ -238,6 +252,7 @@ static int parse_all(struct shell *shell, struct lexer *lexer, struct list *invo
             continue;
         if (kind != TOKEN_WORD)
             return kind == TOKEN_END ? 0 : -1;
+        join_words(lexer, &word);
         struct invocation *in = invocation_new(shell, lexer->arena, word, err);
         bool more;
         if (!in || parse_command(lexer, in, &more, err) < 0)

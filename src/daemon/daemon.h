@@ -19,6 +19,7 @@ struct daemon {
     struct storage *storage;
     struct qemu_host *host; /* made when first asked for: call_host() */
     struct server *server;
+    struct list image_works; /* godwit_image.c: what runs */
     int32_t last_callback_id;
     int exit_status;
     bool ending; /* a signal has asked for it */

@@ -239,6 +239,7 @@ int main(int argc, char **argv)
     watch_signal(&hangup, SIGHUP, hang_up, &daemon);
     daemon.options = options;
     events_init();
+    list_init(&daemon.image_works);
     if (daemon_start(&daemon, &err) < 0) {
         fprintf(stderr, "godwitd: cannot start: %s\n", err.message);
         return 1;

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "storage/files.h"
+#include "storage/luks.h"
+#include "storage/pool.h"
+
+/* What a client calls an image: "/path", or "POOL/VOLUME". */
+struct image_operand {
+    const char *shown;          /* as it was given */
+    const char *path;
+    const char *format;         /* of one that is there */
+    struct pool *pool;          /* a reference; NULL = of none */
+    struct volume_use use;
+    struct luks luks;
+    bool backed;                /* its header names an image below it, at: */
+    const char *backing;        /* NULL = no local file */
+    struct file_work *file;     /* of a new one, until it has its name */
+};
+#define IMAGE_OPERAND {.luks = LUKS_NONE}
+void image_operand_finish(struct image_operand *operand);
+
+enum {
+    IMAGE_CHANGE = 1, /* it is to be written */
+    IMAGE_LOCKED = 2, /* no key is needed: its content is not looked at */
+};
+/* Finds one that is there. format NULL: as its header says. how: the flags above. operation is for messages ("resize").
+ * Begins to use a volume. Waits. */
+int image_operand_open(struct image_operand *operand, struct arena *arena, struct storage *storage, const char *word,
+                       const char *format, unsigned how, const char *operation, struct error *err);
+/* Prepares one that is not: its temporary file is there. Waits. */
+int image_operand_make(struct image_operand *operand, struct arena *arena, struct storage *storage, const char *word,
+                       struct error *err);
+/* Gives it its name, and shows it in its pool. Waits. */
+int image_operand_publish(struct image_operand *operand, const char *client, struct error *err);
+/* The path that a word means, which may be there or not; NULL with err. Waits. */
+const char *image_operand_path(struct arena *arena, struct storage *storage, const char *word, struct error *err);
