@@ -12,6 +12,7 @@ import time
 import libvirt
 
 import byhand
+import storage
 from helpers import guest
 from helpers.cli import GODWIT
 from helpers.tools import wait_until
@@ -61,6 +62,7 @@ FIGURES = {
     "preflight-4-disks": ("ms", "silent check before a migration, guest with 4 disks", 1000),
     "check-4-disks": ("ms", "migrate --check with its measurements, guest with 4 disks", None),
     "evacuate-20": ("ms", "evacuate 20 idle guests --parallel 4, against 20 virsh migrate in a row", (0.5, "peer")),
+    **storage.FIGURES,
 }
 
 
@@ -478,4 +480,5 @@ def busy_share(pids):
 
 GROUPS = {"calls": calls, "definitions": definitions, "many-defined": many_defined, "parallel": parallel,
           "start-destroy": start_destroy, "events": events, "crowd": crowd, "daemon-start": daemon_start, "migration": migration,
-          "preflight": preflight, "evacuation": evacuation}
+          "preflight": preflight, "evacuation": evacuation,
+          **storage.GROUPS}
