@@ -14,7 +14,7 @@ enum {
     ASK_MS = 2000,
     IDLE_CACHE = 65536,  /* bytes of xbzrle's cache: a page of any architecture */
     IDLE_THROTTLE = 1,   /* percent; QEMU has no 0 */
-    THROTTLE_STEP = 20,
+    THROTTLE_STEP = 30,  /* QEMU takes one every second pass */
     CACHE_MAX_MIB = 1024,
 };
 
