@@ -244,24 +244,25 @@ static int run_rules(struct invocation *in, struct error *err)
 static const struct command_option convert_options[] = {
     {"source", OPTION_STRING, OPTION_REQUIRED, "the guest: a domain's name, or a file when -i says so"},
     {"i", OPTION_STRING, OPTION_NAMED, "what SOURCE is: libvirt (a domain's name, the default), libvirtxml or xl "
-                                       "(files)"},
+     "(files), or disk (an image)"},
+    {"if", OPTION_STRING, OPTION_NAMED, "format of the image of -i disk; without it its header says it"},
     {"ic", OPTION_STRING, OPTION_NAMED, "URI of the daemon that has the domain, like xen+ssh://root@host/"},
     {"o", OPTION_STRING, OPTION_NAMED, "what the result is: libvirt (a domain in a pool) or local (files in a "
-                                       "directory)"},
+     "directory)"},
     {"os", OPTION_STRING, OPTION_NAMED, "where the disks go: a pool (without it 'default') or a directory"},
     {"oc", OPTION_STRING, OPTION_NAMED, "URI of the daemon that gets the domain; without it the one of godwit -c"},
     {"of", OPTION_STRING, OPTION_NAMED, "format of the disks: raw or qcow2; without it the source's"},
     {"oa", OPTION_STRING, OPTION_NAMED, "how space is taken: sparse (the default) or preallocated"},
     {"on", OPTION_STRING, OPTION_NAMED, "name of the converted domain; without it the source's"},
     {"network", OPTION_STRING, OPTION_NAMED | OPTION_REPEATED, "put interfaces on a network: OUT for all of them, "
-                                                               "IN:OUT "
+     "IN:OUT "
      "for those of network IN"},
     {"n", OPTION_ALIAS, 0, "network"},
     {"bridge", OPTION_STRING, OPTION_NAMED | OPTION_REPEATED, "put interfaces on a bridge: OUT for all of them, IN:OUT "
      "for those of bridge IN"},
     {"b", OPTION_ALIAS, 0, "bridge"},
     {"mac", OPTION_STRING, OPTION_NAMED | OPTION_REPEATED, "put one interface on a network or bridge: MAC:network:OUT "
-                                                           "or "
+     "or "
      "MAC:bridge:OUT"},
     {"config", OPTION_STRING, OPTION_NAMED, "file with a mapping of networks and bridges; without it " MAP_FILE},
     {"f", OPTION_ALIAS, 0, "config"},

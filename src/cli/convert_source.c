@@ -47,14 +47,19 @@ struct domain_def *convert_source(struct invocation *in, struct report *report, 
                    {"xl", true, SOURCE_FORMAT_XL},
                    {"xm", true, SOURCE_FORMAT_XL}};
     const char *word = option_text(in, "i") ? option_text(in, "i") : "libvirt", *source = option_text(in, "source");
+    bool disk = strcasecmp(word, "disk") == 0;
     size_t method = 0;
+    *place = (struct source_place){.local = true};
+    if (option_given(in, "if") && !disk)
+        return error_null(err, ERR_INVALID_ARG, "-if is the format of an image, for -i disk");
+    if (disk)
+        return source_of_disk(source, option_text(in, "if"), err);
     while (method < COUNT(methods) && strcasecmp(methods[method].word, word) != 0) /* the guide writes LIBVIRTXML */
         method++;
     if (method == COUNT(methods))
-        return error_null(err, ERR_INVALID_ARG, "-i cannot be '%s'; it is libvirt, libvirtxml or xl", word);
+        return error_null(err, ERR_INVALID_ARG, "-i cannot be '%s'; it is libvirt, libvirtxml, xl or disk", word);
     if (methods[method].file && option_given(in, "ic"))
         return error_null(err, ERR_INVALID_ARG, "-ic names a daemon, but -i %s reads a file", word);
-    *place = (struct source_place){.local = true};
     char *text = methods[method].file ? xml_file_read(in, source, err) : source_ask(in, source, place, err);
     if (!text)
         return NULL;

@@ -18,6 +18,11 @@ enum source_format {
 struct domain_def *source_read(enum source_format format, const char *text, size_t length, struct report *report,
                                struct error *err);
 
+/* A guest of which there is nothing but its disk: a paravirtual one with one processor, 2 GiB, the image as xvda and an
+ * interface on the network 'default', as virt-v2v supposes. Its name is the file's, without what follows the last dot.
+ * format NULL: the header says it. ERR_SYSTEM_ERROR when there is no such file, ERR_XML_ERROR when it gives no name. */
+struct domain_def *source_of_disk(const char *path, const char *format, struct error *err);
+
 /* The formats of connect-domain-xml-from-native: "xen-xl" and "xen-xm". 0, or -1 with ERR_INVALID_ARG and the formats
  * that can be read. */
 int source_native_format(const char *name, enum source_format *format, struct error *err);

@@ -138,7 +138,7 @@ def test_from_native(host, connection, tmp_path):
 
 
 @pytest.mark.parametrize("words, message", [
-    (["-i", "ova", "x", "--xml-only"], "-i cannot be 'ova'; it is libvirt, libvirtxml or xl"),
+    (["-i", "ova", "x", "--xml-only"], "-i cannot be 'ova'; it is libvirt, libvirtxml, xl or disk"),
     (["-i", "xl", "/nonexistent.cfg", "--xml-only"], "cannot open the file '/nonexistent.cfg'"),
     (["-i", "xl", "-", "--xml-only"], "cannot read '-': the configuration has no name"),
     (["-i", "libvirtxml", "-", "--xml-only"], "cannot read '-': the XML of the domain is not well-formed"),
@@ -148,6 +148,8 @@ def test_from_native(host, connection, tmp_path):
     ([GUIDE, "-i", "libvirtxml", "--xml-only", "--mac", "1:2"], "--mac: '1:2' does not map an interface"),
     ([GUIDE, "-i", "libvirtxml", "--xml-only", "-f", "/nonexistent.conf"], "/nonexistent.conf"),
     ([GUIDE, "-i", "libvirtxml", "--xml-only", "-on", "a/b"], "a name has 1 to"),
+    (["-i", "disk", "/nonexistent.img", "--xml-only"], "cannot find the image '/nonexistent.img'"),
+    ([GUIDE, "-i", "libvirtxml", "-if", "raw", "--xml-only"], "-if is the format of an image"),
     ([GUIDE, "-zz"], "command 'convert' has no option --zz"),
     (["--xml-only"], "command 'convert' requires <source>"),
 ])

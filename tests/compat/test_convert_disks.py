@@ -123,6 +123,16 @@ def test_formats_and_allocation_into_a_directory(guest, tmp_path):
     assert os.stat(out / "full-sda").st_blocks * 512 >= 8 * MIB and same(images[1], "qcow2", out / "full-sdb", "raw")
 
 
+def test_of_an_image_alone(host, connection, guest, pool):
+    _, images = guest
+    convert("-i", "disk", images[1], "-os", "kvm", "-on", "alone", uri=host.uri)
+    tree = ElementTree.fromstring(connection.lookupByName("alone").XMLDesc())
+    assert tree.findtext("memory") == str(2 << 20) and tree.find(".//interface/source").get("network") == "default"
+    assert [disk.find("target").get("dev") for disk in tree.iter("disk")] == ["vda"]
+    assert info(pool / "alone-sda")["format"] == "qcow2" and same(images[1], "qcow2", pool / "alone-sda", "qcow2")
+    assert "<name>c</name>" in convert("-i", "disk", images[2], "-if", "vpc", "--xml-only").out
+
+
 def test_plan_changes_nothing(host, connection, guest, pool, tmp_path):
     config, images = guest
     answer = convert("-i", "xl", config, "-os", "kvm", "--plan", uri=host.uri, ok=False)   # pygrub: something is left
