@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli/migrate_check.h"
 #include "cli/migrate_map.h"
+#include "cli/migrate_offline.h"
 #include "cli/migrate_owner.h"
 #include "cli/migrate_policy.h"
 
@@ -303,10 +304,47 @@ static int watched_run(struct invocation *in, struct migration *migration, struc
     return result < 0 ? -1 : 0;
 }
 
+/* To one of the destinations; the connection to it stays open. */
+static int move(struct invocation *in, struct migration *migration, const struct destinations *destinations,
+                struct connection **destination, struct error *err)
+{
+    const char *uri = option_text(in, "desturi");
+    if (migrate_map(in, migration, err) < 0 || migrate_policy_add(in, migration, err) < 0)
+        return -1;
+    if (option_given(in, "check"))
+        return migrate_check(in, migration, destinations, err);
+    if (option_given(in, "direct")) {
+        if (!option_given(in, "migrateuri"))
+            params_add_string(&migration->params, MIGRATE_PARAM_URI, uri);
+    } else {
+        if (migrate_choose(in, migration, destinations, &uri, destination, err) < 0)
+            return command_failed(err, "domain '%s' was not migrated", migration->dom.name);
+        migration->peer_uri = option_given(in, "p2p") ? uri : NULL;
+        migration->destination = *destination;
+        migrate_policy_meet(migration);
+    }
+    if (watched_run(in, migration, err) == 0)
+        return 0;
+    return migration->unsettled ? error_wrap(err, "whether domain '%s' was migrated is not known", migration->dom.name)
+                                : command_failed(err, "domain '%s' was not migrated", migration->dom.name);
+}
+
+/* A guest that does not run, with its disks. */
+static int move_offline(struct invocation *in, struct migration *migration, const struct destinations *destinations,
+                        struct connection **destination, struct error *err)
+{
+    struct error later = {0};
+    if (offline_copy_begin(in, migration, err) < 0)
+        return -1;
+    int rc = move(in, migration, destinations, destination, err);
+    if (offline_copy_end(in, migration, rc == 0, rc == 0 ? err : &later) < 0 && rc == 0)
+        return -1;
+    return rc;
+}
+
 static int run_migrate(struct invocation *in, struct error *err)
 {
     struct migration migration = {.source = in->shell->connection, .arena = in->arena};
-    const char *uri = option_text(in, "desturi");
     scoped_connection struct connection *destination = NULL;
     struct destinations destinations;
     if (option_given(in, "status"))
@@ -323,25 +361,12 @@ static int run_migrate(struct invocation *in, struct error *err)
     for (size_t i = 0; i < COUNT(migrate_params); i++)
         if (option_given(in, migrate_params[i].option) && add_param(in, &migration.params, i, err) < 0)
             return -1;
-    if (domain_get(in, &migration.dom, err) < 0 || migrate_map(in, &migration, err) < 0 ||
-        migrate_policy_add(in, &migration, err) < 0)
+    if (domain_get(in, &migration.dom, err) < 0)
         return -1;
-    if (option_given(in, "check"))
-        return migrate_check(in, &migration, &destinations, err);
-    if (option_given(in, "direct")) {
-        if (!option_given(in, "migrateuri"))
-            params_add_string(&migration.params, MIGRATE_PARAM_URI, uri);
-    } else {
-        if (migrate_choose(in, &migration, &destinations, &uri, &destination, err) < 0)
-            return command_failed(err, "domain '%s' was not migrated", migration.dom.name);
-        migration.peer_uri = option_given(in, "p2p") ? uri : NULL;
-        migration.destination = destination;
-        migrate_policy_meet(&migration);
-    }
-    if (watched_run(in, &migration, err) == 0)
-        return 0;
-    return migration.unsettled ? error_wrap(err, "whether domain '%s' was migrated is not known", migration.dom.name)
-                               : command_failed(err, "domain '%s' was not migrated", migration.dom.name);
+    bool copies = migration.flags & (MIGRATE_NON_SHARED_DISK | MIGRATE_NON_SHARED_INC);
+    return migration.flags & MIGRATE_OFFLINE && copies && !option_given(in, "check")
+               ? move_offline(in, &migration, &destinations, &destination, err)
+               : move(in, &migration, &destinations, &destination, err);
 }
 
 static const struct command_option migrate_options[] = {
@@ -356,7 +381,8 @@ static const struct command_option migrate_options[] = {
     {"policies", OPTION_BOOL, OPTION_ALONE, "only list the policies that the source knows, and their stages"},
     {"check", OPTION_BOOL, 0, "only say whether it could be moved, and what is in the way"},
     {"live", OPTION_BOOL, 0, "let the guest run meanwhile"},
-    {"offline", OPTION_BOOL, 0, "move the definition of a domain that does not run"},
+    {"offline", OPTION_BOOL, 0, "move the definition of a domain that does not run; its disks, too, with "
+     "--copy-storage-all"},
     {"p2p", OPTION_BOOL, 0, "the source's daemon talks to the destination's"},
     {"direct", OPTION_BOOL, 0, "the hypervisors do it without daemons"},
     {"tunnelled", OPTION_BOOL, 0, "send the guest's state through the daemons' connection"},

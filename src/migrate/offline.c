@@ -26,7 +26,8 @@ struct migration *offline_new(struct domain *domain, const struct migrate_option
                           "--offline leaves nothing but a definition on the destination: it needs --persistent");
     if (options->flags & (MIGRATE_COPY_STORAGE | MIGRATE_TUNNELLED))
         return error_null(err, ERR_OPERATION_UNSUPPORTED,
-                          "--offline moves the definition, not the disks: leave --copy-storage-* and --tunnelled out");
+                          "--offline moves the definition, not the disks: leave --copy-storage-* and --tunnelled out "
+                          "('godwit migrate' moves the disks of a guest that does not run, too)");
     struct migration *migration = migration_new(domain, JOB_MIGRATE_OUT, options, caller, err);
     if (!migration || check_inactive(domain, err) == 0)
         return migration;

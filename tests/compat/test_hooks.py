@@ -12,7 +12,7 @@ import pytest
 
 from helpers.cli import godwit
 from helpers.guest import bare_xml
-from helpers.tools import virsh, wait_until
+from helpers.tools import long, virsh, wait_until
 from helpers.traveller import ROUTE
 
 pytestmark = pytest.mark.godwit
@@ -107,7 +107,7 @@ def test_a_guest_that_ends_by_itself(hooked, hooks, two_hosts):
         ["stopped", "release end", "released", "prepare"], text
 
 
-@pytest.mark.parametrize("operation", ["prepare", "start", "started"])
+@pytest.mark.parametrize("operation", ["prepare", long("start"), "started"])
 def test_a_start_that_is_refused(hooked, hooks, operation):
     """All scripts are called even so, and told that it is over."""
     hooks[0].write(f"[[ $2 == {operation} ]] && {{ echo no bridge today >&2; exit 3; }}")
@@ -208,10 +208,10 @@ def test_migration(hooked, hooks, two_hosts):
 
 @pytest.mark.parametrize("text, words", [
     ("echo not today >&2; exit 1", ["not today"]),
-    ("echo '<domain'", ["hook scripts"]),
+    long("echo '<domain'", ["hook scripts"]),
     ("echo \"$xml\" | sed 's|<memory unit=.KiB.>65528|<memory unit=\"KiB\">131064|'", ["hook scripts", "memory"]),
-    ("echo \"$xml\" | sed 's|<name>hooked|<name>other|'", ["other"]),
-    ("yes | head -c 3000000", ["more than"]),
+    long("echo \"$xml\" | sed 's|<name>hooked|<name>other|'", ["other"]),
+    long("yes | head -c 3000000", ["more than"]),
 ], ids=["refused", "no XML", "other hardware", "other name", "too much"])
 def test_migration_that_is_refused(hooked, hooks, two_hosts, text, words):
     hooks[1].write(f"[[ $2 == migrate ]] || exit 0\n{text}")
