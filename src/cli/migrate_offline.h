@@ -3,8 +3,8 @@
 
 #include "cli/migrate.h"
 
-/* --offline with --copy-storage-*: only a QEMU can copy disks of every kind, with progress, limits, encryption and a way
- * back. So the guest is started with its CPUs stopped, migrated so, and ended over there: it never runs a single
+/* --offline with --copy-storage-*: only a QEMU can copy disks of every kind, with progress, limits, encryption and a
+ * way back. So the guest is started with its CPUs stopped, migrated so, and ended over there: it never runs a single
  * instruction, and nobody else can start it meanwhile. */
 
 /* Starts it and makes the migration one of a running guest. The guest ends with this client's connection. Waits. */
