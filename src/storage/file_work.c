@@ -267,22 +267,25 @@ void step_copy(struct task *task)
     }
     if (work->position == 0 && reflink(work) != 0)
         return;
-    uint64_t stop = work->position + piece(work, COPY_PIECE);
-    while (work->position < stop) {
+    /* of data: a volume of hardly anything but holes is one piece */
+    for (uint64_t budget = COPY_PIECE, copied; work->position < work->end && budget;
+         budget -= copied < budget ? copied : budget) {
         off_t data = lseek(work->source, (off_t)work->position, SEEK_DATA);
         bool only_hole = data < 0 && errno == ENXIO;
         off_t hole = data < 0 ? -1 : lseek(work->source, data, SEEK_HOLE);
         if (hole < 0) { /* it cannot tell holes */
             data = (off_t)work->position;
-            hole = (off_t)stop;
+            hole = (off_t)work->end;
         }
         if (only_hole || (uint64_t)data >= work->end) {
             work->position = work->end;
             return;
         }
+        uint64_t stop = (uint64_t)hole < work->end ? (uint64_t)hole : work->end;
         work->position = (uint64_t)data;
-        if (work->position >= stop || copy_data(work, (uint64_t)hole < stop ? (uint64_t)hole : stop) < 0)
+        if (copy_data(work, stop - (uint64_t)data < budget ? stop : (uint64_t)data + budget) < 0)
             return;
+        copied = work->position - (uint64_t)data;
     }
 }
 
