@@ -148,6 +148,8 @@ def cloning(bench):
         for _ in range(CLONE_MIB):
             file.write(os.urandom(MIB))
     for subject, host in bench.hosts():
+        if subject == "peer":       # it reads all 20 GiB, which takes minutes and tells nothing
+            continue
         folder = f"{bench.scratch}/clone-{subject}"
         with running_pool(host, folder) as (_, pool):
             volume = pool.createXML(volume_xml("source", CLONE_GIB << 30))
