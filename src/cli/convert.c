@@ -255,15 +255,13 @@ static const struct command_option convert_options[] = {
     {"oa", OPTION_STRING, OPTION_NAMED, "how space is taken: sparse (the default) or preallocated"},
     {"on", OPTION_STRING, OPTION_NAMED, "name of the converted domain; without it the source's"},
     {"network", OPTION_STRING, OPTION_NAMED | OPTION_REPEATED, "put interfaces on a network: OUT for all of them, "
-     "IN:OUT "
-     "for those of network IN"},
+     "IN:OUT for those of network IN"},
     {"n", OPTION_ALIAS, 0, "network"},
     {"bridge", OPTION_STRING, OPTION_NAMED | OPTION_REPEATED, "put interfaces on a bridge: OUT for all of them, IN:OUT "
      "for those of bridge IN"},
     {"b", OPTION_ALIAS, 0, "bridge"},
     {"mac", OPTION_STRING, OPTION_NAMED | OPTION_REPEATED, "put one interface on a network or bridge: MAC:network:OUT "
-     "or "
-     "MAC:bridge:OUT"},
+     "or MAC:bridge:OUT"},
     {"config", OPTION_STRING, OPTION_NAMED, "file with a mapping of networks and bridges; without it " MAP_FILE},
     {"f", OPTION_ALIAS, 0, "config"},
     {"virt-type", OPTION_STRING, OPTION_NAMED, "type of the converted domain: kvm (the default) or qemu"},

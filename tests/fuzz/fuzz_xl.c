@@ -6,8 +6,8 @@
 
 #include "convert/source.h"
 
-/* Configuration files of xl and xm: what is read comes out as XML that is read again, and the rules on it end with a
- * definition or with an error. */
+/* Xen's definitions, files of xl and xm and (what begins with <) libvirt's XML: what is read of a file comes out as XML
+ * that is read again, and the rules end with a definition or with an error. */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -16,7 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct error err = {0};
     scoped_arena struct arena *arena = arena_new();
     struct report report = {.arena = arena};
-    scoped_domain_def struct domain_def *def = source_read(SOURCE_FORMAT_XL, (const char *)data, size, &report, &err);
+    enum source_format format = size && *data == '<' ? SOURCE_FORMAT_LIBVIRT_XML : SOURCE_FORMAT_XL;
+    scoped_domain_def struct domain_def *def = source_read(format, (const char *)data, size, &report, &err);
     if (!def) {
         if (!err.code || !*err.message)
             abort();
@@ -24,10 +25,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     scoped_free char *xml = domain_format(def, DOMAIN_XML_SECURE);
     scoped_domain_def struct domain_def *again = domain_parse(xml, -1, DOMAIN_PARSE_BARE, NULL, &err);
-    if (!again)
+    if (!again && format == SOURCE_FORMAT_XL)
         abort();
     struct rules_options options = {.type = VIRT_TYPE_KVM};
-    scoped_domain_def struct domain_def *converted = source_convert(again, &options, &report, &err);
+    scoped_domain_def struct domain_def *converted = source_convert(def, &options, &report, &err);
     if (!converted && (!err.code || !*err.message))
         abort();
     return 0;
