@@ -40,11 +40,11 @@ def journal(host):
     return [entry for entry in entries(host) if (entry["role"], entry["owner"]) != ("destination", "destination")]
 
 
-def _sockets():
-    """[(local port, listens, inode)] of all TCP sockets."""
+def _sockets(pid="self"):
+    """[(local port, listens, inode)] of all TCP sockets of that process's network."""
     found = []
-    for path in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with open(path, encoding="ascii") as file:
+    for name in ("tcp", "tcp6"):
+        with open(f"/proc/{pid}/net/{name}", encoding="ascii") as file:
             rows = [line.split() for line in file][1:]
         found += [(int(row[1].rsplit(":", 1)[1], 16), row[3] == "0A", row[9]) for row in rows]
     return found
@@ -59,13 +59,13 @@ def ports(host):
     return sorted({port for port, listens, _ in _sockets() if listens and _in_range(host, port)})
 
 
-def receives(host):
-    """Whether its QEMU still has a connection by which a guest or its disks come."""
-    mine = set()
-    for path in glob.glob(f"/proc/{status_pid(host)}/fd/*"):
+def receives(host, pid=None):
+    """Whether its QEMU (the only one, or that) still has a connection by which a guest or its disks come."""
+    mine, pid = set(), pid or status_pid(host)
+    for path in glob.glob(f"/proc/{pid}/fd/*"):
         with contextlib.suppress(FileNotFoundError):
             mine.add(os.readlink(path))
-    return any(f"socket:[{inode}]" in mine for port, listens, inode in _sockets() if not listens and _in_range(host, port))
+    return any(f"socket:[{inode}]" in mine for port, listens, inode in _sockets(pid) if not listens and _in_range(host, port))
 
 
 class Journey:
