@@ -168,6 +168,11 @@ struct pool_source *pool_source_parse(struct arena *arena, const char *xml, stru
     return xml_parse(&parse, &pool_source_element, source, xmlDocGetRootElement(doc)) < 0 ? NULL : source;
 }
 
+void pool_source_format(struct text *out, const struct pool_source *source)
+{
+    xml_format(out, &pool_source_element, "source", source, 1, 0, NULL);
+}
+
 struct pool_def *pool_edit(const struct pool_def *def)
 {
     struct arena *arena = arena_new();

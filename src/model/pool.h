@@ -95,6 +95,9 @@ char *pool_format(const struct pool_def *def);
 /* A <source> document alone, for find-storage-pool-sources. Lives in the arena. */
 struct pool_source *pool_source_parse(struct arena *arena, const char *xml, struct error *err);
 
+/* The same as an element inside <sources>. */
+void pool_source_format(struct text *out, const struct pool_source *source);
+
 /* A private copy with one reference, which its holder may change until it publishes it. */
 struct pool_def *pool_edit(const struct pool_def *def);
 struct pool_def *pool_def_ref(struct pool_def *def);

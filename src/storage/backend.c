@@ -2,7 +2,8 @@
 #include "storage/backend.h"
 
 #include <string.h>
-#include <unistd.h>
+
+#include "storage/tool.h"
 
 /* The kinds of pools there are, and those that are served here. */
 
@@ -23,13 +24,13 @@ static const struct kind {
 } kinds[] = {
     {POOL_TYPE_DIR, CONNECT_LIST_STORAGE_POOLS_DIR, NULL, file_formats, &dir_backend},
     {POOL_TYPE_FS, CONNECT_LIST_STORAGE_POOLS_FS, fs_formats, file_formats, &fs_backend},
-    {POOL_TYPE_NETFS, CONNECT_LIST_STORAGE_POOLS_NETFS, netfs_formats, file_formats, NULL},
-    {POOL_TYPE_LOGICAL, CONNECT_LIST_STORAGE_POOLS_LOGICAL, logical_formats, NULL, NULL},
+    {POOL_TYPE_NETFS, CONNECT_LIST_STORAGE_POOLS_NETFS, netfs_formats, file_formats, &netfs_backend},
+    {POOL_TYPE_LOGICAL, CONNECT_LIST_STORAGE_POOLS_LOGICAL, logical_formats, NULL, &logical_backend},
     {POOL_TYPE_DISK, CONNECT_LIST_STORAGE_POOLS_DISK, disk_formats, partition_formats, &disk_backend},
-    {POOL_TYPE_ISCSI, CONNECT_LIST_STORAGE_POOLS_ISCSI, NULL, NULL, NULL},
-    {POOL_TYPE_ISCSI_DIRECT, CONNECT_LIST_STORAGE_POOLS_ISCSI_DIRECT, NULL, NULL, NULL},
-    {POOL_TYPE_SCSI, CONNECT_LIST_STORAGE_POOLS_SCSI, NULL, NULL, NULL},
-    {POOL_TYPE_MPATH, CONNECT_LIST_STORAGE_POOLS_MPATH, NULL, NULL, NULL},
+    {POOL_TYPE_ISCSI, CONNECT_LIST_STORAGE_POOLS_ISCSI, NULL, NULL, &iscsi_backend},
+    {POOL_TYPE_ISCSI_DIRECT, CONNECT_LIST_STORAGE_POOLS_ISCSI_DIRECT, NULL, NULL, &iscsi_direct_backend},
+    {POOL_TYPE_SCSI, CONNECT_LIST_STORAGE_POOLS_SCSI, NULL, NULL, &scsi_backend},
+    {POOL_TYPE_MPATH, CONNECT_LIST_STORAGE_POOLS_MPATH, NULL, NULL, &mpath_backend},
     {POOL_TYPE_RBD, CONNECT_LIST_STORAGE_POOLS_RBD, NULL, NULL, NULL},
     {POOL_TYPE_SHEEPDOG, CONNECT_LIST_STORAGE_POOLS_SHEEPDOG, NULL, NULL, NULL},
     {POOL_TYPE_GLUSTER, CONNECT_LIST_STORAGE_POOLS_GLUSTER, NULL, file_formats, NULL},
@@ -45,17 +46,6 @@ static const struct kind *kind_find(enum pool_type type)
     return NULL;
 }
 
-static bool program_there(const char *program)
-{
-    static const char *const folders[] = {"/usr/sbin", "/usr/bin", "/sbin", "/bin"};
-    for (size_t i = 0; i < COUNT(folders); i++) {
-        scoped_free char *path = xprintf("%s/%s", folders[i], program);
-        if (access(path, X_OK) == 0)
-            return true;
-    }
-    return false;
-}
-
 const struct backend *backend_find(enum pool_type type, struct error *err)
 {
     const struct kind *kind = kind_find(type);
@@ -69,7 +59,7 @@ const struct backend *backend_find(enum pool_type type, struct error *err)
 const struct backend *backend_usable(enum pool_type type, struct error *err)
 {
     const struct backend *backend = backend_find(type, err);
-    if (!backend || !backend->program || program_there(backend->program))
+    if (!backend || !backend->program || tool_there(backend->program))
         return backend;
     return error_null(err, ERR_OPERATION_UNSUPPORTED, "storage pools of type '%s' need the program '%s'; install the "
                       "package %s", pool_type_name(type), backend->program, backend->package);
@@ -118,7 +108,7 @@ char *backend_capabilities(void)
     struct text out = {0};
     text_append(&out, "<storagepoolCapabilities>\n");
     for (const struct kind *kind = kinds; kind < kinds + COUNT(kinds); kind++) {
-        bool usable = kind->backend && (!kind->backend->program || program_there(kind->backend->program));
+        bool usable = kind->backend && (!kind->backend->program || tool_there(kind->backend->program));
         text_printf(&out, "  <pool type='%s' supported='%s'>\n", pool_type_name(kind->type), usable ? "yes" : "no");
         if (kind->formats)
             tell_formats(&out, "poolOptions", "sourceFormatType", kind->formats);

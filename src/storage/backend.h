@@ -60,7 +60,8 @@ struct backend {
     /* Whether a pool that ran under an earlier daemon still does. Blocks shortly. NULL: yes. */
     bool (*running)(const struct pool_def *def);
     int (*build)(struct pool *pool, const struct pool_def *def, unsigned flags, struct error *err);
-    int (*start)(struct pool *pool, const struct pool_def *def, struct error *err);
+    /* def is the one that will be in use: what start() finds out it may write there. */
+    int (*start)(struct pool *pool, struct pool_def *def, struct error *err);
     int (*stop)(struct pool *pool, const struct pool_def *def, struct error *err);
     int (*erase)(struct pool *pool, const struct pool_def *def, struct error *err);
     int (*list)(struct pool *pool, const struct pool_def *def, struct listing *listing, struct error *err);
@@ -70,6 +71,8 @@ struct backend {
     int (*create)(struct creation *creation, struct volume *volume, struct error *err);
     int (*remove)(struct volume *volume, struct error *err);
     int (*resize)(struct volume *volume, uint64_t capacity, bool allocate, bool shrink, struct error *err);
+    /* Writes zeros over all of it, of volumes that are no file or device of this host. */
+    int (*zero)(struct volume *volume, struct error *err);
     /* Sources of this kind that the host knows, as <source> elements inside <sources>. */
     int (*find)(const struct pool_source *spec, struct text *out, struct error *err);
 };
@@ -88,7 +91,8 @@ const char *backend_format(const char *const *words, const char *word, const cha
 /* The <storagepoolCapabilities> document. */
 char *backend_capabilities(void);
 
-extern const struct backend dir_backend, fs_backend, disk_backend;
+extern const struct backend dir_backend, fs_backend, netfs_backend, logical_backend, disk_backend, iscsi_backend,
+                            iscsi_direct_backend, scsi_backend, mpath_backend;
 
 /* -- what the backends of files share (files.c) -------------------------------------------------------------------- */
 
@@ -99,6 +103,9 @@ int files_remove(struct volume *volume, struct error *err);
 int files_resize(struct volume *volume, uint64_t capacity, bool allocate, bool shrink, struct error *err);
 /* Fails (ERR_STORAGE_POOL_BUILT) when there is anything on the device that a tool knows. */
 int device_check_empty(const char *device, struct error *err);
-/* mkdir -p of the target with its owner and mode, and rmdir. */
+/* mkdir -p of the target with its owner and mode. */
 int target_make(const struct pool_def *def, struct error *err);
-int target_remove(const struct pool_def *def, struct error *err);
+/* pool-build of a kind that has nothing to format. */
+int target_build(struct pool *pool, const struct pool_def *def, unsigned flags, struct error *err);
+/* pool-delete of a kind whose pools are a directory of this host and what lies elsewhere. */
+int target_erase(struct pool *pool, const struct pool_def *def, struct error *err);

@@ -7,15 +7,14 @@
 #include <sys/stat.h>
 
 #include "base/json.h"
-#include "base/process.h"
+#include "storage/block.h"
 #include "storage/files.h"
 #include "storage/pool.h"
+#include "storage/tool.h"
 
 /* Partitions of a disk, by parted. */
 
-#define TOOL_MS    60000
 #define NODE_MS    5000 /* until udev has made the device of a new partition */
-#define OUTPUT_MAX (1 << 20)
 #define ALIGNMENT  (UINT64_C(1) << 20)
 
 /* The words of the definition and parted's. */
@@ -89,8 +88,7 @@ static int parted(const struct pool_def *def, struct text *output, struct error 
     for (const char *word; (word = va_arg(words, const char *));)
         argv_add(argv, word);
     va_end(words);
-    scoped_text struct text ignored = {0};
-    return process_run(argv, output ? output : &ignored, OUTPUT_MAX, deadline_ms(TOOL_MS), err);
+    return tool_run_argv(output, argv, err);
 }
 
 struct partition {
@@ -214,13 +212,7 @@ static int build(struct pool *pool, const struct pool_def *def, unsigned flags, 
 /* The kernel may not know the partitions yet: of a loop device, for instance. */
 static void tell_kernel(const struct pool_def *def)
 {
-    scoped_arena struct arena *arena = arena_new();
-    scoped_text struct text output = {0};
-    struct argv *argv = argv_new(arena);
-    argv_add(argv, "partx");
-    argv_add(argv, "--update");
-    argv_add(argv, device_of(def));
-    process_run(argv, &output, OUTPUT_MAX, deadline_ms(TOOL_MS), NULL);
+    tool_run(NULL, NULL, "partx", "--update", device_of(def), NULL);
 }
 
 static int await_node(const struct pool_def *def, const char *node, struct error *err)
@@ -236,7 +228,7 @@ static int await_node(const struct pool_def *def, const char *node, struct error
     return 0;
 }
 
-static int start(struct pool *pool, const struct pool_def *def, struct error *err)
+static int start(struct pool *pool, struct pool_def *def, struct error *err)
 {
     scoped_arena struct arena *arena = arena_new();
     struct disk_map map;
@@ -250,18 +242,10 @@ static int start(struct pool *pool, const struct pool_def *def, struct error *er
 
 static void take_partition(const char *node, const struct partition *item, struct volume_facts *facts)
 {
-    struct stat status = {0};
-    uint64_t size = item->end - item->start;
-    *facts = (struct volume_facts){.type = STORAGE_VOL_BLOCK, .format = item->format, .capacity = size,
-                                   .allocation = size, .physical = size, .start = item->start, .end = item->end};
-    if (stat(node, &status) < 0)
-        return;
-    facts->mode = status.st_mode & 07777;
-    facts->uid = status.st_uid;
-    facts->gid = status.st_gid;
-    facts->atime = status.st_atim;
-    facts->mtime = status.st_mtim;
-    facts->ctime = status.st_ctim;
+    block_facts(node, item->end - item->start, facts);
+    facts->format = item->format;
+    facts->start = item->start;
+    facts->end = item->end;
 }
 
 static void take_space(const struct disk_map *map, struct pool_space *space)

@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
-#include "base/files.h"
-#include "base/process.h"
+#include "storage/mounts.h"
 #include "storage/pool.h"
+#include "storage/tool.h"
 
 /* Files in a file system of its own, on a block device that the pool mounts. */
 
-#define TOOL_MS       60000
-#define MAKE_MS       (60 * 60 * 1000) /* a file system on a large slow disk */
-#define OUTPUT_MAX    65536
-#define MOUNTS_MAX    (16 << 20)
-#define MOUNT_OPTIONS "nodev,nosuid,noexec" /* nothing in it is a program or a device for this host */
+#define MAKE_MS (60 * 60 * 1000) /* a file system on a large slow disk */
 
 static const char *device_of(const struct pool_def *def)
 {
@@ -43,48 +37,16 @@ static bool same(const struct pool_def *a, const struct pool_def *b)
     return strcmp(device_of(a), device_of(b)) == 0;
 }
 
-/* -- mounts -------------------------------------------------------------------------------------------------------- */
-
-/* "\040" in the kernel's tables is a blank. */
-static void unescape(char *text)
-{
-    char *to = text;
-    for (const char *from = text; *from; to++) {
-        unsigned value;
-        if (*from == '\\' && sscanf(from, "\\%3o", &value) == 1 && value) {
-            *to = (char)value;
-            from += 4;
-        } else {
-            *to = *from++;
-        }
-    }
-    *to = '\0';
-}
-
-/* What is mounted at path: its device number, 0 for nothing, -1 for what has none. proc(5), mountinfo. */
-static int64_t mounted_at(const char *path)
-{
-    scoped_arena struct arena *arena = arena_new();
-    char *table = file_read(arena, "/proc/self/mountinfo", MOUNTS_MAX, NULL, NULL), *rest = NULL;
-    int64_t found = 0; /* the last one covers those before it */
-    for (char *line = table ? strtok_r(table, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest)) {
-        unsigned major, minor;
-        int at = 0;
-        if (sscanf(line, "%*d %*d %u:%u %*s %n", &major, &minor, &at) != 2 || !at)
-            continue;
-        char *point = line + at;
-        point[strcspn(point, " ")] = '\0';
-        unescape(point);
-        if (strcmp(point, path) == 0)
-            found = major ? (int64_t)gnu_dev_makedev(major, minor) : -1;
-    }
-    return found;
-}
-
 static bool running(const struct pool_def *def)
 {
-    struct stat status;
-    return stat(device_of(def), &status) == 0 && mounted_at(def->target.path) == (int64_t)status.st_rdev;
+    scoped_arena struct arena *arena = arena_new();
+    const struct mounted *mounted = mounted_at(arena, def->target.path);
+    struct stat device, source;
+    if (!mounted || stat(device_of(def), &device) < 0)
+        return false;
+    /* btrfs mounts have a number that is no device's */
+    return mounted->device == device.st_rdev ||
+           (stat(mounted->source, &source) == 0 && S_ISBLK(source.st_mode) && source.st_rdev == device.st_rdev);
 }
 
 static int check_device(const struct pool_def *def, struct error *err)
@@ -95,23 +57,16 @@ static int check_device(const struct pool_def *def, struct error *err)
     return S_ISBLK(status.st_mode) ? 0 : error_set(err, ERR_INVALID_ARG, "'%s' is not a block device", device_of(def));
 }
 
-static int run(struct argv *argv, struct text *output, uint64_t milliseconds, struct error *err)
-{
-    return process_run(argv, output, OUTPUT_MAX, deadline_ms(milliseconds), err);
-}
-
-static int start(struct pool *pool, const struct pool_def *def, struct error *err)
+static int start(struct pool *pool, struct pool_def *def, struct error *err)
 {
     scoped_arena struct arena *arena = arena_new();
-    scoped_text struct text output = {0};
     struct argv *argv = argv_new(arena);
     if (check_device(def, err) < 0)
         return -1;
     if (running(def))
         return 0;
-    if (mounted_at(def->target.path))
-        return error_set(err, ERR_OPERATION_INVALID, "something else is mounted at '%s'; unmount it, or choose another "
-                         "target", def->target.path);
+    if (mount_check_free(def->target.path, err) < 0)
+        return -1;
     argv_add(argv, "mount");
     if (strcmp(def->source.format, "auto") != 0) {
         argv_add(argv, "-t");
@@ -122,20 +77,12 @@ static int start(struct pool *pool, const struct pool_def *def, struct error *er
     argv_add(argv, "--");
     argv_add(argv, device_of(def));
     argv_add(argv, def->target.path);
-    return run(argv, &output, TOOL_MS, err);
+    return tool_run_argv(NULL, argv, err);
 }
 
 static int stop(struct pool *pool, const struct pool_def *def, struct error *err)
 {
-    scoped_arena struct arena *arena = arena_new();
-    scoped_text struct text output = {0};
-    struct argv *argv = argv_new(arena);
-    if (!running(def)) /* somebody unmounted it */
-        return 0;
-    argv_add(argv, "umount");
-    argv_add(argv, "--");
-    argv_add(argv, def->target.path);
-    return run(argv, &output, TOOL_MS, err);
+    return running(def) ? mount_remove(def->target.path, err) : 0; /* somebody may have unmounted it */
 }
 
 /* -- building ------------------------------------------------------------------------------------------------------ */
@@ -148,16 +95,8 @@ static const struct {
 /* Fails when there is anything on the device that a tool knows. */
 int device_check_empty(const char *device, struct error *err)
 {
-    scoped_arena struct arena *arena = arena_new();
     scoped_text struct text found = {0};
-    struct argv *argv = argv_new(arena);
-    argv_add(argv, "wipefs");
-    argv_add(argv, "--noheadings");
-    argv_add(argv, "--output");
-    argv_add(argv, "TYPE");
-    argv_add(argv, "--");
-    argv_add(argv, device);
-    if (run(argv, &found, TOOL_MS, err) < 0)
+    if (tool_run(&found, err, "wipefs", "--noheadings", "--output", "TYPE", "--", device, NULL) < 0)
         return error_wrap(err, "cannot find out what is on '%s'", device);
     const char *type = text_string(&found) + strspn(text_string(&found), " \n");
     if (!*type)
@@ -180,7 +119,7 @@ static int make(const struct pool_def *def, struct error *err)
     argv_addf(argv, "mkfs.%s", makers[i].format);
     argv_add(argv, makers[i].force);
     argv_add(argv, device_of(def));
-    return run(argv, &output, MAKE_MS, err);
+    return process_run(argv, &output, TOOL_OUTPUT_MAX, deadline_ms(MAKE_MS), err);
 }
 
 /* Without a flag only the directory is made; a device is formatted by somebody who says so. */
@@ -191,11 +130,6 @@ static int build(struct pool *pool, const struct pool_def *def, unsigned flags, 
     if (flags & STORAGE_POOL_BUILD_NO_OVERWRITE && device_check_empty(device_of(def), err) < 0)
         return -1;
     return flags ? make(def, err) : 0;
-}
-
-static int erase(struct pool *pool, const struct pool_def *def, struct error *err)
-{
-    return target_remove(def, err);
 }
 
 const struct backend fs_backend = {
@@ -209,7 +143,7 @@ const struct backend fs_backend = {
     .build = build,
     .start = start,
     .stop = stop,
-    .erase = erase,
+    .erase = target_erase,
     .list = files_list,
     .create = files_create,
     .remove = files_remove,

@@ -235,7 +235,16 @@ int target_make(const struct pool_def *def, struct error *err)
     return task_run(&task, deadline_ms(TASK_MS), err);
 }
 
-int target_remove(const struct pool_def *def, struct error *err)
+int target_build(struct pool *pool, const struct pool_def *def, unsigned flags, struct error *err)
+{
+    if (flags) /* nothing is ever formatted here, so there is nothing that these could mean */
+        return error_set(err, ERR_ARGUMENT_UNSUPPORTED,
+                         "to build a pool of type '%s' is to make its directory: neither --overwrite nor "
+                         "--no-overwrite has a meaning", pool_type_name(def->type));
+    return target_make(def, err);
+}
+
+int target_erase(struct pool *pool, const struct pool_def *def, struct error *err)
 {
     scoped_task struct task *task = target_task_new(def, remove_run);
     return task_run(&task, deadline_ms(TASK_MS), err);

@@ -57,6 +57,9 @@ int pool_delete(struct pool *pool, unsigned flags, const char *client, struct er
 int pool_undefine(struct pool *pool, const char *client, struct error *err);
 int pool_set_autostart(struct pool *pool, bool autostart, const char *client, struct error *err);
 int pool_refresh(struct pool *pool, const char *client, struct error *err);
+/* The definition in use, so that the next daemon knows what runs here. It dies with the host's next boot. Does not
+ * wait. */
+int pool_save_status(struct pool *pool, const struct pool_def *live, struct error *err);
 /* flags: STORAGE_XML_INACTIVE. To be freed. Does not wait. */
 char *pool_dump(struct pool *pool, unsigned flags, struct error *err);
 

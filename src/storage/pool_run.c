@@ -16,8 +16,7 @@ static char *status_path(const struct pool *pool)
     return xprintf("%s/%s.xml", pool->storage->run_dir, uuid);
 }
 
-/* The definition in use, so that the next daemon knows what runs here. It dies with the host's next boot. */
-static int status_save(struct pool *pool, const struct pool_def *live, struct error *err)
+int pool_save_status(struct pool *pool, const struct pool_def *live, struct error *err)
 {
     scoped_free char *path = status_path(pool), *xml = pool_format(live);
     return file_write(path, xml, strlen(xml), 0600, err);
@@ -130,7 +129,7 @@ static int launch(struct pool *pool, const struct pool_def *def, unsigned flags,
     }
     /* the status first: a daemon that dies now leaves nothing mounted that the next one does not know of */
     scoped_pool_def struct pool_def *live = pool_edit(def);
-    if (status_save(pool, live, err) < 0)
+    if (pool_save_status(pool, live, err) < 0)
         return -1;
     if (backend->start && backend->start(pool, live, err) < 0) {
         status_remove(pool);
@@ -256,15 +255,19 @@ static void read_again(void *owner)
     if (job_begin(&job, &pool->object, JOB_MODIFY, "find again", &err) < 0 || !object_active(&pool->object))
         return;
     const struct backend *backend = pool_backend(pool);
-    if ((backend->running && !backend->running(pool->object.live)) ||
-        read_volumes(pool, pool->object.live, &err) < 0) {
+    bool runs = !backend->running || backend->running(pool->object.live);
+    if (runs && read_volumes(pool, pool->object.live, &err) == 0) {
+        pool->ready = true;
+    } else if (runs && backend->running) {
+        /* what it holds on to would be forgotten, and never be given back */
+        log_warning("storage pool '%s' runs, but cannot be read: %s", pool_name(pool), err.message);
+        pool->ready = true;
+    } else {
         log_warning("storage pool '%s' no longer runs: %s", pool_name(pool),
                     err.code ? err.message : "its target is gone");
         status_remove(pool);
         object_deactivate(&pool->object);
         object_forget_if_unused(&pool->object);
-    } else {
-        pool->ready = true;
     }
     condition_wake(&pool->became_ready);
 }

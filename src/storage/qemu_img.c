@@ -169,6 +169,24 @@ int qemu_img_convert(const struct creation *creation, const char *path, struct e
     return run(argv, &target, &key, err);
 }
 
+int qemu_img_fill(const struct creation *creation, const char *path, struct error *err)
+{
+    const struct volume *source = creation->source;
+    const char *from = strcmp(source->facts.format, "iso") == 0 ? "raw" : source->facts.format;
+    const struct luks plain = LUKS_NONE;
+    if (volume_encrypted(source))
+        return error_set(err, ERR_NO_SUPPORT, "volume '%s' is encrypted, and a copy of it on a device would not be",
+                         source->name);
+    scoped_arena struct arena *arena = arena_new();
+    struct argv *argv = command(arena, "convert");
+    argv_add(argv, "-n"); /* the device is there; what it held before is written over, with zeros too */
+    argv_add(argv, "-O");
+    argv_add(argv, "raw");
+    luks_add_image(argv, &plain, from, source->path);
+    argv_add(argv, path);
+    return run(argv, NULL, NULL, err);
+}
+
 int qemu_img_resize(const struct resizing *resizing, struct error *err)
 {
     scoped_arena struct arena *arena = arena_new();

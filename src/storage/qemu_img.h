@@ -12,6 +12,8 @@ int qemu_img_check_format(const char *format, struct error *err);
 int qemu_img_create(const struct creation *creation, const char *path, struct error *err);
 /* The same with the content of creation->source. */
 int qemu_img_convert(const struct creation *creation, const char *path, struct error *err);
+/* The content of creation->source as raw bytes onto the block device at path, which is large enough. */
+int qemu_img_fill(const struct creation *creation, const char *path, struct error *err);
 struct resizing {
     const char *path, *format;
     const char *encryption;   /* the volume's XML; NULL = not encrypted */

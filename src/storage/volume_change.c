@@ -122,9 +122,11 @@ struct volume *volume_create(struct pool *pool, const char *xml, struct volume *
     struct creation creation = {.pool = pool, .def = def, .source = source, .flags = flags, .client = client,
                                 .arena = arena};
     const char *const *formats = backend_volume_formats(backend->type);
-    creation.format = def->target.format ? backend_format(formats, def->target.format, "volume", err)
-                      : formats          ? formats[0]
-                                         : "raw";
+    /* a device has no format but what somebody writes to it */
+    bool bytes = !formats && (!def->target.format || strcmp(def->target.format, "raw") == 0);
+    creation.format = bytes                ? "raw"
+                      : def->target.format ? backend_format(formats, def->target.format, "volume", err)
+                                           : formats[0];
     if (string_equal(creation.format, "none"))
         creation.format = formats[0];
     if (!creation.format)
@@ -205,6 +207,9 @@ int volume_resize(struct volume *volume, uint64_t capacity, unsigned flags, stru
 int volume_zero(struct volume *volume, struct error *err)
 {
     const struct volume_facts *facts = &volume->facts;
+    const struct backend *backend = pool_backend(volume->pool);
+    if (backend->zero)
+        return backend->zero(volume, err);
     scoped_file_work struct file_work *work = file_work_new(volume->path);
     if (file_work_run(&work, step_open, err) < 0)
         return -1;
@@ -244,6 +249,9 @@ int volume_wipe(struct volume *volume, unsigned algorithm, struct error *err)
                          algorithm, algorithm == STORAGE_VOL_WIPE_ALG_TRIM ? " (trim): it is for block devices" : "");
     if (volume->facts.type == STORAGE_VOL_DIR)
         return error_set(err, ERR_NO_SUPPORT, "volume '%s' is a directory; directories cannot be wiped", volume->name);
+    if (volume->facts.type == STORAGE_VOL_NETWORK && patterns[algorithm])
+        return error_set(err, ERR_ARGUMENT_UNSUPPORTED, "volume '%s' lies on a server; it can be wiped with zeros "
+                         "alone", volume->name);
     if (volume_begin(&use, volume, true, "wipe", err) < 0 || volume_check_unused(volume, "wipe", err) < 0)
         return -1;
     if ((patterns[algorithm] ? scrub(volume, patterns[algorithm], err) : volume_zero(volume, err)) < 0)

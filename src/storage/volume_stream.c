@@ -248,6 +248,9 @@ int volume_check_range(const struct volume *volume, uint64_t offset, uint64_t le
     if (facts->type == STORAGE_VOL_DIR)
         return error_set(err, ERR_NO_SUPPORT, "volume '%s' is a directory; it has no content that could be a stream",
                          volume->name);
+    if (facts->type == STORAGE_VOL_NETWORK)
+        return error_set(err, ERR_NO_SUPPORT, "volume '%s' lies on a server that this host reads and writes for no one "
+                         "but its guests", volume->name);
     if (offset > INT64_MAX || length > INT64_MAX - offset)
         return error_set(err, ERR_INVALID_ARG, "offset %" PRIu64 " and length %" PRIu64 " reach beyond any file",
                          offset, length);

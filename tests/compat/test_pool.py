@@ -256,7 +256,7 @@ def test_capabilities(pools):
 
 @pytest.mark.godwit
 def test_types_that_are_not_served_say_so(pools):
-    for kind in ("gluster", "rbd", "mpath", "sheepdog"):
+    for kind in ("gluster", "rbd", "zfs", "sheepdog"):
         with pytest.raises(libvirt.libvirtError, match=f"{kind}.*does not serve"):
             pools.storagePoolDefineXML(f"<pool type='{kind}'><name>x</name><target><path>/x</path></target></pool>")
         with pytest.raises(libvirt.libvirtError, match=kind):
