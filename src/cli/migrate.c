@@ -4,6 +4,7 @@
 #include "cli/migrate_offline.h"
 #include "cli/migrate_owner.h"
 #include "cli/migrate_policy.h"
+#include "cli/migrate_verify.h"
 
 #include <string.h>
 
@@ -40,7 +41,7 @@ static const struct {
     {"parallel", MIGRATE_PARALLEL},
 };
 
-enum param_kind { PARAM_TEXT, PARAM_FILE, PARAM_LIST, PARAM_I32, PARAM_U64 };
+enum param_kind { PARAM_TEXT, PARAM_FILE, PARAM_LIST, PARAM_I32, PARAM_U64, PARAM_BOOL };
 
 static const struct {
     const char *option, *param;
@@ -68,6 +69,7 @@ static const struct {
     {"parallel-connections", MIGRATE_PARAM_PARALLEL_CONNECTIONS, PARAM_I32},
     {"bandwidth", MIGRATE_PARAM_BANDWIDTH, PARAM_U64},
     {"tls-destination", MIGRATE_PARAM_TLS_DESTINATION, PARAM_TEXT},
+    {"verify", "godwit.verify", PARAM_BOOL},
 };
 
 static int add_param(struct invocation *in, struct params *params, size_t row, struct error *err)
@@ -99,6 +101,7 @@ static int add_param(struct invocation *in, struct params *params, size_t row, s
             return -1;
         params_add_u64(params, name, large);
         return 0;
+    case PARAM_BOOL: params_add_u64(params, name, 1); return 0;
     }
     return 0;
 }
@@ -324,7 +327,7 @@ static int move(struct invocation *in, struct migration *migration, const struct
         migrate_policy_meet(migration);
     }
     if (watched_run(in, migration, err) == 0)
-        return 0;
+        return migration->flags & MIGRATE_OFFLINE ? 0 : migrate_verify(in, migration, *destination, uri, err);
     return migration->unsettled ? error_wrap(err, "whether domain '%s' was migrated is not known", migration->dom.name)
                                 : command_failed(err, "domain '%s' was not migrated", migration->dom.name);
 }
@@ -435,6 +438,8 @@ static const struct command_option migrate_options[] = {
     {"bandwidth", OPTION_NUMBER, 0, "MiB/s"},
     {"tls-destination", OPTION_STRING, 0, "name that the destination's certificate must have"},
     MIGRATE_POLICY_OPTIONS,
+    {"verify", OPTION_BOOL, 0, "compare a sample of the guest's memory at both ends before it is let run there; it "
+     "stands still some tenths of a second longer"},
     {0},
 };
 

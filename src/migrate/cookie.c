@@ -15,6 +15,14 @@ static xmlNode *child_named(const xmlNode *parent, const char *name)
     return NULL;
 }
 
+static uint32_t count_named(const xmlNode *parent, const char *name)
+{
+    uint32_t count = 0;
+    for (xmlNode *child = parent->children; child; child = child->next)
+        count += child->type == XML_ELEMENT_NODE && strcmp((const char *)child->name, name) == 0;
+    return count;
+}
+
 static const char *text_of(const xmlNode *parent, const char *name, struct arena *arena)
 {
     xmlNode *child = child_named(parent, name);
@@ -113,8 +121,7 @@ static int read_nbd(struct migrate_cookie *cookie, const xmlNode *node, struct a
         return error_set(err, ERR_INTERNAL_ERROR, "migration cookie: <nbd port='%s'> is no port", text);
     cookie->has_nbd = true;
     cookie->nbd_port = (uint16_t)port;
-    for (xmlNode *child = node->children; child; child = child->next)
-        cookie->disk_count += child->type == XML_ELEMENT_NODE && strcmp((const char *)child->name, "disk") == 0;
+    cookie->disk_count = count_named(node, "disk");
     if (cookie->disk_count > DISKS_MAX)
         return error_set(err, ERR_INTERNAL_ERROR, "migration cookie: <nbd> has more than %d disks", DISKS_MAX);
     struct cookie_disk *next = cookie->disks = arena_new_array(arena, cookie->disk_count, struct cookie_disk);
@@ -168,6 +175,74 @@ static void read_graphics(struct migrate_cookie *cookie, const xmlNode *node, st
     cookie->spice_listen = attribute(node, "listen", arena);
 }
 
+static void write_attribute(struct text *out, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    text_printf(out, " %s='", name);
+    xml_escape(out, value);
+    text_append(out, "'");
+}
+
+static int read_devices(struct migrate_cookie *cookie, const xmlNode *node, struct arena *arena, struct error *err)
+{
+    uint32_t count = count_named(node, "device");
+    if (count > COOKIE_DEVICES_MAX)
+        return error_set(err, ERR_INTERNAL_ERROR, "migration cookie: <godwit-devices> has more than %d entries",
+                         COOKIE_DEVICES_MAX);
+    cookie->devices = arena_new_array(arena, count, struct cookie_device);
+    for (xmlNode *child = node->children; child; child = child->next) {
+        if (child->type != XML_ELEMENT_NODE || strcmp((const char *)child->name, "device") != 0)
+            continue;
+        struct cookie_device *device = &cookie->devices[cookie->device_count++];
+        *device = (struct cookie_device){attribute(child, "id", arena), attribute(child, "type", arena)};
+        if (!device->id || !device->type)
+            return error_set(err, ERR_INTERNAL_ERROR, "migration cookie: a <device> has no id or no type");
+    }
+    return 0;
+}
+
+static int read_memory(struct cookie_memory *memory, const xmlNode *node, struct arena *arena, struct error *err)
+{
+    const char *bytes = attribute(node, "bytes", arena);
+    uint32_t count = count_named(node, "piece");
+    if (!bytes || parse_u32(bytes, 10, &memory->bytes) < 0 || !memory->bytes ||
+        memory->bytes > COOKIE_PIECE_BYTES_MAX || count > COOKIE_PIECES_MAX)
+        return error_set(err, ERR_INTERNAL_ERROR, "migration cookie: <godwit-memory> is of %u pieces of '%s' bytes",
+                         count, bytes ? bytes : "");
+    memory->pieces = arena_new_array(arena, count, struct cookie_piece);
+    for (xmlNode *child = node->children; child; child = child->next) {
+        if (child->type != XML_ELEMENT_NODE || strcmp((const char *)child->name, "piece") != 0)
+            continue;
+        const char *at = attribute(child, "at", arena), *sum = attribute(child, "sum", arena);
+        struct cookie_piece *piece = &memory->pieces[memory->count++];
+        if (!at || !sum || parse_u64(at, 16, &piece->at) < 0 || parse_u64(sum, 16, &piece->sum) < 0)
+            return error_set(err, ERR_INTERNAL_ERROR, "migration cookie: a <piece> has no address or no sum");
+    }
+    return 0;
+}
+
+static void write_devices(struct text *out, const struct migrate_cookie *cookie)
+{
+    text_append(out, "  <godwit-devices>\n");
+    for (uint32_t i = 0; i < cookie->device_count; i++) {
+        text_append(out, "    <device");
+        write_attribute(out, "id", cookie->devices[i].id);
+        write_attribute(out, "type", cookie->devices[i].type);
+        text_append(out, "/>\n");
+    }
+    text_append(out, "  </godwit-devices>\n");
+}
+
+static void write_memory(struct text *out, const struct cookie_memory *memory)
+{
+    text_printf(out, "  <godwit-memory bytes='%u'>\n", memory->bytes);
+    for (uint32_t i = 0; i < memory->count; i++)
+        text_printf(out, "    <piece at='%llx' sum='%llx'/>\n", (unsigned long long)memory->pieces[i].at,
+                    (unsigned long long)memory->pieces[i].sum);
+    text_append(out, "  </godwit-memory>\n");
+}
+
 /* Our own element, which libvirt skips. */
 static int read_journal(struct migrate_cookie *cookie, const xmlNode *node, struct arena *arena, struct error *err)
 {
@@ -214,7 +289,8 @@ static int read_root(struct migrate_cookie *cookie, const xmlNode *root, struct 
     xmlNode *capabilities = child_named(root, "capabilities"), *statistics = child_named(root, "statistics");
     xmlNode *domain = child_named(root, "domain"), *nbd = child_named(root, "nbd");
     xmlNode *graphics = child_named(root, "graphics"), *nvram = child_named(root, "godwit-nvram");
-    xmlNode *journal = child_named(root, "godwit");
+    xmlNode *journal = child_named(root, "godwit"), *devices = child_named(root, "godwit-devices");
+    xmlNode *memory = child_named(root, "godwit-memory");
     if (capabilities && read_capabilities(cookie, capabilities, arena, err) < 0)
         return -1;
     if (nvram && read_nvram(cookie, nvram, arena, err) < 0)
@@ -224,6 +300,10 @@ static int read_root(struct migrate_cookie *cookie, const xmlNode *root, struct 
     if (nbd && read_nbd(cookie, nbd, arena, err) < 0)
         return -1;
     if (journal && read_journal(cookie, journal, arena, err) < 0)
+        return -1;
+    if (devices && read_devices(cookie, devices, arena, err) < 0)
+        return -1;
+    if (memory && read_memory(&cookie->memory, memory, arena, err) < 0)
         return -1;
     if (statistics)
         read_statistics(cookie, statistics, arena);
@@ -260,15 +340,6 @@ static void write_uuid(struct text *out, const char *name, const unsigned char u
     char string[UUID_STRING_SIZE];
     uuid_format(uuid, string);
     write_element(out, name, string);
-}
-
-static void write_attribute(struct text *out, const char *name, const char *value)
-{
-    if (!value)
-        return;
-    text_printf(out, " %s='", name);
-    xml_escape(out, value);
-    text_append(out, "'");
 }
 
 static void write_nbd(struct text *out, const struct migrate_cookie *cookie)
@@ -320,6 +391,10 @@ struct migrate_blob migrate_cookie_write(const struct migrate_cookie *cookie, st
         write_nvram(&out, cookie);
     if (cookie->has_nbd)
         write_nbd(&out, cookie);
+    if (cookie->device_count)
+        write_devices(&out, cookie);
+    if (cookie->memory.count)
+        write_memory(&out, &cookie->memory);
     if (cookie->has_statistics) {
         text_printf(&out, "  <statistics>\n    <started>%llu</started>\n    <stopped>%llu</stopped>\n"
                           "    <sent>%llu</sent>\n",

@@ -17,6 +17,24 @@ struct cookie_disk {
     const char *backing_format;
 };
 
+/* What the destination must find again, see verify.h. */
+#define COOKIE_DEVICES_MAX 4096
+struct cookie_device {
+    const char *id;   /* alias */
+    const char *type; /* QEMU's */
+};
+#define COOKIE_PIECES_MAX      4096
+#define COOKIE_PIECE_BYTES_MAX (1u << 20)
+struct cookie_piece {
+    uint64_t at; /* guest-physical address */
+    uint64_t sum;
+};
+struct cookie_memory {
+    uint32_t bytes; /* of each piece */
+    uint32_t count;
+    struct cookie_piece *pieces;
+};
+
 /* What one end tells the other between two phases: a <qemu-migration> document, carried by the client without looking
  * at it. The elements are libvirt's, so that either end may be a libvirtd; what we do not know is skipped, and features
  * that the other end calls mandatory are refused. */
@@ -41,6 +59,9 @@ struct migrate_cookie {
     uint16_t nbd_port; /* where the destination takes them; 0 = not told */
     struct cookie_disk *disks;
     uint32_t disk_count;
+    struct cookie_device *devices; /* that the source's QEMU has (ours only); none = not told */
+    uint32_t device_count;
+    struct cookie_memory memory; /* --verify (ours only); no pieces = not asked for */
     bool has_statistics;
     struct job_info info;
     /* Since 1970, by the sender's clock: of the migration, the CPUs' stop, the cookie; 0 = not yet. */

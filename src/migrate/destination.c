@@ -8,6 +8,7 @@
 #include "migrate/screen.h"
 #include "migrate/tls.h"
 #include "migrate/tunnel.h"
+#include "migrate/verify.h"
 
 #include <string.h>
 
@@ -283,18 +284,58 @@ static int let_run(struct migration *migration, struct error *err)
     return destination_let_run(domain, migration->options.flags & MIGRATE_PAUSED, err);
 }
 
+/* As QEMU's own would be: five frames a NIC, after 0, 50, 150, 250 and 350 ms; RARP, and ARP by guests whose driver
+ * does that itself. */
+static struct qmp_request announcement(void)
+{
+    return (struct qmp_request){.command = "announce-self",
+                                .arguments = json_pack("{s:i, s:i, s:i, s:i}", "initial", 50, "max", 550, "rounds", 5,
+                                                       "step", 100)};
+}
+
+static void warn_unannounced(const struct domain *domain, const struct qmp_request *request)
+{
+    if (request->failure)
+        log_warning("domain '%s' has arrived, but the network was not told: %s", domain_name(domain),
+                    request->failure);
+}
+
+/* QEMU keeps the frames until the guest is resumed. */
+static void announce_paused(struct domain *domain)
+{
+    struct qmp_request request = announcement();
+    qmp_collect(qmp_submit(domain->qmp, &request, 1), monitor_deadline(), NULL);
+    warn_unannounced(domain, &request);
+    qmp_requests_finish(&request, 1);
+}
+
+/* In one message, so that a daemon that is killed now has not left the network without its word. */
+static int run_and_announce(struct domain *domain, struct error *err)
+{
+    struct qmp_request requests[] = {{.command = "cont"}, announcement()};
+    qmp_collect(qmp_submit(domain->qmp, requests, COUNT(requests)), monitor_deadline(), err);
+    int rc = requests[0].reply ? 0 : -1;
+    if (requests[0].failure)
+        qmp_request_error(&requests[0], err);
+    else
+        warn_unannounced(domain, &requests[1]);
+    qmp_requests_finish(requests, COUNT(requests));
+    return rc;
+}
+
 int destination_let_run(struct domain *domain, bool paused, struct error *err)
 {
+    struct error problem = {0};
     domain->incoming = false;
     domain->outgoing = OUTGOING_NONE;
     if (paused) {
         domain_set_state(domain, DOMAIN_PAUSED, DOMAIN_PAUSED_USER, DOMAIN_EVENT_SUSPENDED,
                          DOMAIN_EVENT_SUSPENDED_PAUSED);
+        announce_paused(domain);
         return 0;
     }
     domain->resume_reason = domain->postcopy ? DOMAIN_RUNNING_POSTCOPY : DOMAIN_RUNNING_MIGRATED;
-    struct error problem = {0};
-    int rc = qmp_execute(domain->qmp, "cont", NULL, monitor_deadline(), &problem);
+    int rc = run_and_announce(domain, &problem);
     if (rc < 0 && domain->postcopy && problem.code == ERR_OPERATION_TIMEOUT)
         return 0; /* QEMU itself waits for a page; it takes the command when that comes */
     if (rc < 0) {
@@ -328,6 +369,10 @@ static void keep_info(struct migration *migration, const struct migrate_cookie *
     struct job_info info = remote->info;
     info.operation = DOMAIN_JOB_OPERATION_MIGRATION_IN;
     info.type = DOMAIN_JOB_COMPLETED;
+    info.has_verified = migration->info.has_verified;
+    info.verified_devices = migration->info.verified_devices;
+    info.verified_disks = migration->info.verified_disks;
+    info.verified_memory = migration->info.verified_memory;
     if (remote->started_ms && remote->sent_ms >= remote->started_ms)
         info.elapsed_ms = remote->sent_ms - remote->started_ms + here;
     if (remote->stopped_ms && remote->sent_ms >= remote->stopped_ms) {
@@ -377,7 +422,8 @@ static int arrive(struct migration *migration, const struct migrate_cookie *remo
     if (domain->object.persistent && migration->options.flags & MIGRATE_PERSIST_DEST)
         before = domain_def_ref(object_config(&domain->object, NULL));
     if (wait_loaded(migration, err) == 0 && persist(migration, remote, err) == 0 &&
-        give_disks(migration, err) == 0 && let_run(migration, err) == 0) {
+        give_disks(migration, err) == 0 && verify_arrival(migration, remote, err) == 0 &&
+        let_run(migration, err) == 0) {
         migration->ran_ms = clock_ms();
         domain->shutoff_reason = -1;
         if (migration->returns)

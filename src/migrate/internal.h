@@ -63,6 +63,9 @@ struct migration {
     uint32_t mirror_count;   /* source: disks that are copied */
     bool mirrors_gone;       /* source: their copies are whole and let go of */
     uint64_t mirrors_seen;   /* source: domain->job_changes when they were last looked at */
+    struct cookie_device *devices; /* source: what QEMU has, for the destination to find again; see verify.h */
+    uint32_t device_count;
+    struct cookie_memory memory;   /* source: the pieces that --verify compares; none = not asked for */
     struct job_info info;
     uint64_t started_ms, stopped_ms; /* since 1970; stopped 0 = the guest runs */
     uint64_t asked_ns;       /* when info was last brought up to date */

@@ -7,7 +7,7 @@
 /* One row a number: where it lies in query-migrate's answer, its name among the typed parameters and in cookies, and
  * when it is worth telling. */
 
-enum when { ALWAYS, RUNNING, WITH_DOWNTIME, WITH_XBZRLE };
+enum when { ALWAYS, RUNNING, WITH_DOWNTIME, WITH_XBZRLE, WITH_VERIFIED };
 
 static const struct {
     const char *name;
@@ -40,6 +40,9 @@ static const struct {
     {DOMAIN_JOB_COMPRESSION_PAGES, FIELD(cache_pages), "xbzrle-cache", "pages", WITH_XBZRLE},
     {DOMAIN_JOB_COMPRESSION_CACHE_MISSES, FIELD(cache_misses), "xbzrle-cache", "cache-miss", WITH_XBZRLE},
     {DOMAIN_JOB_COMPRESSION_OVERFLOW, FIELD(cache_overflows), "xbzrle-cache", "overflow", WITH_XBZRLE},
+    {"godwit.verified_devices", FIELD(verified_devices), NULL, NULL, WITH_VERIFIED},
+    {"godwit.verified_disks", FIELD(verified_disks), NULL, NULL, WITH_VERIFIED},
+    {"godwit.verified_memory", FIELD(verified_memory), NULL, NULL, WITH_VERIFIED},
 #undef FIELD
 };
 
@@ -52,6 +55,8 @@ static bool applies(const struct job_info *info, enum when when)
         return info->has_downtime;
     case WITH_XBZRLE:
         return info->has_xbzrle;
+    case WITH_VERIFIED:
+        return info->has_verified;
     default:
         return true;
     }
@@ -117,6 +122,7 @@ static void parse_element(struct job_info *info, const char *name, const char *c
             *(uint64_t *)((char *)info + rows[i].offset) = number;
             info->has_downtime |= rows[i].when == WITH_DOWNTIME;
             info->has_xbzrle |= rows[i].when == WITH_XBZRLE;
+            info->has_verified |= rows[i].when == WITH_VERIFIED;
         }
 }
 

@@ -24,6 +24,8 @@ struct job_info {
     uint64_t iteration, postcopy_requests, page_size;
     uint64_t disk_total, disk_processed, disk_remaining, disk_bps;
     uint64_t cache_size, cache_bytes, cache_pages, cache_misses, cache_overflows;
+    bool has_verified;
+    uint64_t verified_devices, verified_disks, verified_memory; /* what the destination found again; bytes */
     int32_t throttle; /* percent of the guest's CPU time taken from it */
 };
 

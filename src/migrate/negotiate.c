@@ -185,6 +185,9 @@ static json_t *parameter_object(const struct migration *migration, unsigned side
         json_object_set_new(object, "tls-creds", json_string(migration->tls_creds));
     if (side == DESTINATION) {
         put_number(object, "decompress-threads", options->mt_dthreads);
+        /* QEMU would announce the guest when it has loaded it, and keep all rounds until it runs, to send them in one
+         * burst; destination_let_run() has it done when the guest is this host's */
+        json_object_set_new(object, "announce-rounds", json_integer(0));
         return object;
     }
     if (migration->tls_creds)

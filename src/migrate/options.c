@@ -102,6 +102,7 @@ static const struct row {
     {MIGRATE_OWN_PARAM "time-budget", "--time-budget", TYPED_PARAM_ULLONG, ROW_U64, FIELD(time_budget_s),
      UINT32_MAX, 0},
     {MIGRATE_OWN_PARAM "disruption", "--no-disruption", TYPED_PARAM_INT, ROW_LEVEL, FIELD(disruption), 1, 0},
+    {MIGRATE_OWN_PARAM "verify", "--verify", TYPED_PARAM_ULLONG, ROW_U32, FIELD(verify), 1, 0},
 #undef FIELD
 };
 
@@ -148,6 +149,10 @@ int migrate_options_check(const struct migrate_options *options, uint64_t flags,
     if (flags & MIGRATE_ZEROCOPY && (!(flags & MIGRATE_PARALLEL) || flags & (MIGRATE_TLS | MIGRATE_COMPRESSED)))
         return error_set(err, ERR_INVALID_ARG,
                          "--zerocopy needs --parallel, and does not go together with --tls or --compressed");
+    if (options->verify && flags & (MIGRATE_POSTCOPY | MIGRATE_OFFLINE))
+        return error_set(err, ERR_ARGUMENT_UNSUPPORTED,
+                         "--verify compares memory while the guest stands still at both ends; it does not go together "
+                         "with --postcopy or --offline");
     if (flags & MIGRATE_RDMA_PIN_ALL)
         return error_set(err, ERR_ARGUMENT_UNSUPPORTED,
                          "--rdma-pin-all: guests are migrated over TCP here, not over RDMA; leave it out");

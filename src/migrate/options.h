@@ -51,6 +51,7 @@ struct migrate_options {
     uint64_t time_budget_s;      /* 0 = the policy's */
     uint32_t max_pause_ms;       /* 0 = the domain's, or else the policy's */
     uint32_t disruption;         /* enum migrate_disruption */
+    uint32_t verify;             /* 1: a sample of the guest's memory is compared before it is let run there */
     const char *disks_uri;       /* tcp://HOST[:PORT] or unix:///PATH for the same; NULL = as the guest's memory */
 };
 

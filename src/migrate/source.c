@@ -12,6 +12,7 @@
 #include "migrate/screen.h"
 #include "migrate/tls.h"
 #include "migrate/tunnel.h"
+#include "migrate/verify.h"
 #include "qemu/status.h"
 #include "wire_types.h"
 
@@ -33,6 +34,26 @@ static void set_outgoing(struct domain *domain, enum outgoing outgoing)
 
 /* -- begin --------------------------------------------------------------------------------------------------------- */
 
+/* Sockets of channels that lie in this host's own directory, where the destination's may not be; it makes its own. */
+static void drop_own_sockets(const struct domain *domain, struct domain_def *def)
+{
+    scoped_arena struct arena *arena = arena_new();
+    const char *directory = domain_lib_path(domain, arena);
+    for (uint32_t i = 0; i < def->channels.count; i++) {
+        struct chardev_source *source = &def->channels.item[i]->source;
+        const char *rest = source->path ? string_after(source->path, directory) : NULL;
+        if (source->type == CHARDEV_TYPE_UNIX && rest && *rest == '/')
+            source->path = NULL;
+    }
+}
+
+static char *live_xml(const struct domain *domain, unsigned format)
+{
+    scoped_domain_def struct domain_def *def = domain_edit(domain->object.live);
+    drop_own_sockets(domain, def);
+    return domain_format(def, format);
+}
+
 /* The user's XML for the destination must show the guest what it sees now. The name is --dname's business. */
 static char *checked_xml(struct domain *domain, const char *xml, unsigned format, struct error *err)
 {
@@ -42,6 +63,7 @@ static char *checked_xml(struct domain *domain, const char *xml, unsigned format
         return NULL;
     const struct domain_def *live = domain->object.live; /* not before: parsing may wait for an emulator to be asked */
     named->name = live->name;
+    drop_own_sockets(domain, named);
     if (domain_abi_check(live, named, err) < 0)
         return error_null_wrap(err, "the given definition does not fit the running domain '%s'", live->name);
     return domain_format(named, format);
@@ -93,7 +115,7 @@ char *source_begin(struct migration *migration, struct migrate_blob *cookie_out,
         return NULL;
     migration->origin_name = arena_strdup(migration->arena, domain_name(domain));
     scoped_free char *xml = migration->options.xml ? checked_xml(domain, migration->options.xml, FORMAT, err)
-                                                   : domain_format(domain->object.live, FORMAT);
+                                                   : live_xml(domain, FORMAT);
     if (!xml)
         return error_null_wrap(err, "--xml");
     struct migrate_cookie cookie = migration_cookie(migration, caps, arena);
@@ -196,7 +218,8 @@ static int transfer(struct migration *migration, const char *uri, const struct m
     struct domain *domain = migration->domain;
     bool tunnelled = migration->options.flags & MIGRATE_TUNNELLED;
     if (check_remote(migration, remote, err) < 0 || screen_relocate(migration, uri, remote, err) < 0 ||
-        tls_load(migration, true, uri, err) < 0 || stages_begin(migration, remote, err) < 0 ||
+        tls_load(migration, true, uri, err) < 0 || verify_note(migration, err) < 0 ||
+        stages_begin(migration, remote, err) < 0 ||
         migration_configure(migration, true, remote, err) < 0)
         return -1;
     set_outgoing(domain, OUTGOING_PERFORMING);
@@ -217,7 +240,8 @@ static int transfer(struct migration *migration, const char *uri, const struct m
     return migration_follow(migration, err);
 }
 
-static struct migrate_blob performed_cookie(struct migration *migration, struct arena *arena)
+static int performed_cookie(struct migration *migration, struct migrate_blob *blob, struct arena *arena,
+                            struct error *err)
 {
     migration->asked_ns = 0;
     migration_ask(migration, ASK_MS);
@@ -228,8 +252,11 @@ static struct migrate_blob performed_cookie(struct migration *migration, struct 
     cookie.info.type = DOMAIN_JOB_COMPLETED;
     cookie.started_ms = migration->started_ms;
     cookie.stopped_ms = migration->stopped_ms;
+    if (!migration->domain->postcopy && domain_active(migration->domain) && verify_tell(migration, &cookie, err) < 0)
+        return -1;
     cookie.sent_ms = clock_ms();
-    return migrate_cookie_write(&cookie, arena);
+    *blob = migrate_cookie_write(&cookie, arena);
+    return 0;
 }
 
 /* From here the journal says that the guest may be let run there. */
@@ -266,9 +293,9 @@ int source_perform(struct migration *migration, const char *uri, const struct mi
         migration->was_running = domain->state == DOMAIN_RUNNING;
     if (migrate_cookie_read(&remote, cookie_in, arena, err) < 0 ||
         (!resume && note_destination(migration, &remote, err) < 0) ||
-        (resume ? transfer_rest(migration, uri, arena, err) : transfer(migration, uri, &remote, arena, err)) < 0)
+        (resume ? transfer_rest(migration, uri, arena, err) : transfer(migration, uri, &remote, arena, err)) < 0 ||
+        performed_cookie(migration, cookie_out, arena, err) < 0)
         return -1;
-    *cookie_out = performed_cookie(migration, arena);
     if (domain->postcopy && domain_active(domain)) {
         postcopy_begun(migration);
         return 0;
@@ -319,6 +346,10 @@ static void keep_info(struct migration *migration, int type, const struct migrat
         info->elapsed_ms = remote->info.elapsed_ms;
         info->downtime_ms = remote->info.downtime_ms;
         info->has_downtime |= remote->info.has_downtime;
+        info->has_verified = remote->info.has_verified;
+        info->verified_devices = remote->info.verified_devices;
+        info->verified_disks = remote->info.verified_disks;
+        info->verified_memory = remote->info.verified_memory;
     }
     info->type = type;
     info->remaining_ms = 0;

@@ -110,14 +110,14 @@ class Wire:
 
 class Phases:
     """The migration of one guest from a daemon to another; each phase takes the cookie on. xml, if given, changes the definition
-    on its way; parameters are typed ones of perform that are numbers."""
+    on its way; parameters are typed ones of perform that are numbers, and begin_with those of begin."""
 
     STEPS = ["begin", "prepare", "perform", "finish", "confirm"]
 
-    def __init__(self, source, target, name, flags, xml=None, address="127.0.0.1", **parameters):
+    def __init__(self, source, target, name, flags, xml=None, address="127.0.0.1", begin_with=None, **parameters):
         self.source, self.target, self.name = Wire(source), Wire(target), name
         self.flags = flags | libvirt.VIR_MIGRATE_CHANGE_PROTECTION
-        self.change, self.address, self.parameters = xml, address, parameters
+        self.change, self.address, self.parameters, self.begin_with = xml, address, parameters, begin_with or {}
         with contextlib.closing(libvirt.open(source.uri)) as connection:
             domain = connection.lookupByName(name)
             self.domain = opaque(name) + domain.UUID() + number(domain.ID())
@@ -131,7 +131,7 @@ class Phases:
         """Begins a phase without waiting for its answer."""
         flags = number(self.flags)
         body = {
-            "begin": lambda: self.domain + strings() + flags,
+            "begin": lambda: self.domain + typed(**self.begin_with) + flags,
             "prepare": lambda: strings(migrate_uri=f"tcp://{self.address}", destination_xml=self.xml, destination_name=self.name) +
             opaque(self.cookie) + flags,
             "perform": lambda: self.domain + number(0) + typed(migrate_uri=self.uri, **self.parameters) + opaque(self.cookie) +

@@ -15,14 +15,15 @@ ROUTE = ["--migrateuri", "tcp://127.0.0.1", "--unsafe"]
 
 
 class Traveller:
-    """A running guest that reports to a Line. hosts: where it runs and where it may go, two daemons of any kind."""
+    """A running guest that reports to a Line. hosts: where it runs and where it may go, two daemons of any kind. describe: what
+    makes its XML."""
 
-    def __init__(self, hosts, line, name="traveller", persistent=True, **options):
+    def __init__(self, hosts, line, name="traveller", persistent=True, describe=guest.domain_xml, **options):
         self.source, self.target = hosts
         self.line, self.name = line, name
         self.disk = guest.disk_image(f"{line.path}.raw")
         options = {"dirty": 16, "area": 32, "disk_rate": 20, "hb": 20, "disk": self.disk, **options}
-        xml = guest.domain_xml(name, serial=line.xml, **options)
+        xml = describe(name, serial=line.xml, **options)
         connection = libvirt.open(self.source.uri)
         if persistent:
             connection.defineXML(xml).create()
