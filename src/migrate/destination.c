@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "qemu/hooks.h"
+#include "qemu/lease.h"
 #include "qemu/log.h"
 #include "qemu/status.h"
 
@@ -326,6 +327,8 @@ static int run_and_announce(struct domain *domain, struct error *err)
 int destination_let_run(struct domain *domain, bool paused, struct error *err)
 {
     struct error problem = {0};
+    if (lease_take_over(domain, &problem) < 0 && !domain->postcopy) /* from post-copy there is no way back */
+        return error_set(err, problem.code, "%s", problem.message);
     domain->incoming = false;
     domain->outgoing = OUTGOING_NONE;
     if (paused) {

@@ -13,6 +13,7 @@
 #include "migrate/tls.h"
 #include "migrate/tunnel.h"
 #include "migrate/verify.h"
+#include "qemu/lease.h"
 #include "qemu/status.h"
 #include "wire_types.h"
 
@@ -404,6 +405,9 @@ int source_run_again(struct domain *domain, bool was_running, bool by_itself, st
         return 0;
     if (by_itself && domain->reason == DOMAIN_PAUSED_MIGRATION && wait_running(domain, deadline_ms(RESUME_MS)))
         return 0;
+    struct error problem = {0};
+    if (domain->outgoing >= OUTGOING_PERFORMED && lease_take_over(domain, &problem) < 0)
+        log_warning("domain '%s' goes on here: %s", domain_name(domain), problem.message);
     domain->resume_reason = DOMAIN_RUNNING_MIGRATION_CANCELED;
     int rc = qmp_execute(domain->qmp, "cont", NULL, monitor_deadline(), err);
     domain->resume_reason = -1;

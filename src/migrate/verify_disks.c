@@ -75,7 +75,7 @@ static bool process_holds(pid_t pid, ino_t inode, off_t byte)
     return found;
 }
 
-/* A file system that knows no such locks says nothing against anybody. */
+/* A file system that knows no such locks says nothing against anybody; see qemu/lease.h. */
 static bool is_locked(int fd, off_t byte)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};

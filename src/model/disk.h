@@ -32,6 +32,7 @@ struct disk_source {
     LIST_OF(source_host) hosts;
     const char *pool, *volume, *volume_mode; /* type volume */
     uint32_t index;           /* of a running domain: 1 is the topmost layer */
+    bool unlocked;            /* of a domain that starts: QEMU must not lock it (qemu/lease.h) */
     enum startup_policy startup_policy;
     LIST_OF(seclabel) seclabels;
     struct source_auth *auth;

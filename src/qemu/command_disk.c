@@ -154,6 +154,8 @@ static int append_layers(struct arena *arena, json_t *nodes, const struct disk *
     put_cache(storage, disk);
     put_bool(storage, "auto-read-only", true);
     put_string(storage, "discard", "unmap");
+    if (source->unlocked)
+        put_string(storage, "locking", "off");
     json_array_append_new(nodes, storage);
     json_t *format = json_object();
     put_format(arena, format, disk, source, depth == 0);

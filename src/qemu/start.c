@@ -10,6 +10,7 @@
 #include "qemu/cgroup.h"
 #include "qemu/command.h"
 #include "qemu/hooks.h"
+#include "qemu/lease.h"
 #include "qemu/spawn.h"
 #include "qemu/status.h"
 
@@ -237,12 +238,14 @@ static int launch(struct domain *domain, struct domain_def *live, const char *in
     name_machine(live, options.caps);
     if (status_check(driver, live, err) < 0 || domain_check_files(domain, live, incoming, err) < 0 ||
         domain_check_pages(live, err) < 0 || domain_name_processor(driver, live, err) < 0 ||
-        directory_make(options.channel_dir, 0700, err) < 0)
+        directory_make(options.channel_dir, 0700, err) < 0 || lease_take(domain, live, incoming, err) < 0)
         return -1;
     int rc = launch_once(domain, live, &options, false, err);
     for (int left = PORT_TRIES - 1; rc < 0 && left > 0 && !domain->starting->destroyed && lost_its_port(live, err);
          left--)
         rc = launch_once(domain, live, &options, true, err);
+    if (rc < 0)
+        lease_release(domain, live);
     return rc;
 }
 

@@ -9,6 +9,7 @@
 #include "qemu/cgroup.h"
 #include "qemu/console.h"
 #include "qemu/hooks.h"
+#include "qemu/lease.h"
 #include "qemu/stats.h"
 #include "qemu/status.h"
 
@@ -89,6 +90,8 @@ void domain_exited(void *owner)
     unlink(domain->monitor_path);
     free(steal(domain->monitor_path));
     driver_remove_sockets(domain->driver, domain->object.uuid);
+    if (domain_active(domain))
+        lease_release(domain, domain->object.live);
     if (domain->cgroup)
         fiber_start("cgroup", remove_cgroup, steal(domain->cgroup));
     domain->shutoff_reason = domain->pause_reason = domain->resume_reason = -1;
