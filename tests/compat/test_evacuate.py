@@ -208,7 +208,7 @@ def test_daemon_killed_meanwhile(three, victim):
     """Whatever was under way is settled by the daemons; every guest runs once, and the next run takes the rest."""
     hosts = three[:2]
     for number in range(8):
-        make(hosts[0], f"g{number}", autostart=number % 2 == 0)
+        make(hosts[0], f"g{number}", paused=False, autostart=number % 2 == 0)
     before = guests(hosts[0])
     process = subprocess.Popen([GODWIT, "-c", hosts[0].uri, "evacuate", "--parallel", "2", "--to", hosts[1].tcp_uri],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
