@@ -87,13 +87,21 @@ static void put_chains(json_t *guest, const struct domain_def *live, const json_
     }
 }
 
+/* A guest that was suspended, sent whole, and then taken back: QEMU (7.2) refuses to send it again until it has run,
+ * and has nothing that makes it forget without letting it run. */
+#define SENT_ONCE "it was sent once while it was suspended, and came back: resume it, and suspend it again"
+
 static int ask_qemu(json_t *guest, struct domain *domain, const struct domain_def *live, struct error *err)
 {
-    struct qmp_request requests[] = {{.command = "query-migrate"}, {.command = "query-block"}};
+    struct qmp_request requests[] = {
+        {.command = "query-migrate"}, {.command = "query-block"}, {.command = "query-status"}};
     int rc = qmp_batch(domain->qmp, requests, COUNT(requests), monitor_deadline(), err);
     if (rc == 0) {
         const json_t *reasons = fact(requests[0].reply, "blocked-reasons");
-        json_object_set_new(guest, "blocked", reasons ? json_deep_copy(reasons) : json_array());
+        json_t *blocked = reasons ? json_deep_copy(reasons) : json_array();
+        if (string_equal(fact_text(requests[2].reply, "status"), "postmigrate"))
+            json_array_append_new(blocked, json_string(SENT_ONCE));
+        json_object_set_new(guest, "blocked", blocked);
         put_chains(guest, live, requests[1].reply);
     }
     qmp_requests_finish(requests, COUNT(requests));

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Who may let a guest run whose migration was cut off, and what clients that are wrong about it are told. The matrix of what may
 fail, and when, is test_migration_matrix.py."""
+import contextlib
 import os
 import signal
 
@@ -9,7 +10,7 @@ import pytest
 from helpers import guest
 from helpers.cli import godwit
 from helpers.journey import FLAGS, Journey, journal, status_pid
-from helpers.phases import Wire, number, opaque, strings
+from helpers.phases import Phases, Wire, number, opaque, strings
 from helpers.tools import virsh, wait_until
 from helpers.traveller import PAUSED, RUNNING, SHUTOFF
 
@@ -115,6 +116,24 @@ def test_resume_after_the_switch_is_refused(journey):
     phases.close()
     assert (journey.state(source), journey.state(target)) == (None, RUNNING)
     journey.traveller.lives()
+
+
+def test_suspended_guest_that_came_back_says_what_it_needs(journey):
+    """QEMU does not send it a second time before it has run."""
+    source, target = journey.hosts
+    virsh(source, "create", "--paused", "/dev/stdin", stdin=guest.bare_xml("still"))
+    phases = Phases(source, target, "still", FLAGS).up_to("perform")
+    with contextlib.suppress(RuntimeError):     # it answers that the guest is not there
+        phases.finish(cancelled=True)
+    phases.confirm(cancelled=True)
+    phases.close()
+    refused = virsh(source, "migrate", "still", target.uri, ok=False)
+    assert "sent once while it was suspended" in refused.errors and "resume it" in refused.errors
+    virsh(source, "resume", "still")
+    virsh(source, "suspend", "still")
+    virsh(source, "migrate", "still", target.uri)
+    assert virsh(target, "domstate", "still").text == "paused"
+    virsh(target, "destroy", "still")
 
 
 def test_definition_cannot_change_on_the_way(journey):
