@@ -27,11 +27,12 @@ FAULTS = {
 }
 
 # Who has the guest in the end, driven by a client (direct) and peer to peer: s = the source, d = the destination, - = nobody,
-# because the only whole guest was killed, . = cannot be. A daemon that was killed is started again; its client is gone then.
+# because the only whole guest was killed, e = either (a client's end counts until QEMU is told to let the guest run, which is a
+# moment after the journal says so), . = cannot be. A daemon that was killed is started again; its client is gone then.
 DIRECT = """
                     begun preparing prepared copying sending performed arriving taking finished confirming
-client              s     s         s        s       s       s         s        d      d        d
-source              s     s         s        s       s       s         s        d      d        d
+client              s     s         s        s       s       s         s        e      d        d
+source              s     s         s        s       s       s         s        e      d        d
 destination         s     s         s        s       s       s         s        d      d        d
 both                s     s         s        s       s       s         s        d      d        d
 source-qemu         -     -         -        -       -       d         d        d      d        .
@@ -41,7 +42,7 @@ abort               s     s         s        s       s       d         d        
 PEER_TO_PEER = """
                     preparing copying sending arriving taking
 client              d         d       d       d        d
-source              s         s       s       s        d
+source              s         s       s       s        e
 destination         s         s       s       s        d
 both                s         s       s       s        d
 source-qemu         -         -       -       d        d

@@ -59,9 +59,9 @@ def ports(host):
     return sorted({port for port, listens, _ in _sockets() if listens and _in_range(host, port)})
 
 
-def receives(host, pid=None):
-    """Whether its QEMU (the only one, or that) still has a connection by which a guest or its disks come."""
-    mine, pid = set(), pid or status_pid(host)
+def receives(host):
+    """Whether its QEMU still has a connection by which a guest or its disks come."""
+    mine, pid = set(), status_pid(host)
     for path in glob.glob(f"/proc/{pid}/fd/*"):
         with contextlib.suppress(FileNotFoundError):
             mine.add(os.readlink(path))
@@ -104,6 +104,12 @@ class Journey:
                 return connection.lookupByName("traveller").state()[0]
             except libvirt.libvirtError:
                 return None
+
+    def alone(self):
+        """The host that has the guest and the other knows nothing of it; None while that is not so."""
+        states = {host: self.state(host) for host in self.hosts}
+        (first, one), (second, other) = states.items()
+        return {(RUNNING, None): first, (None, RUNNING): second}.get((one, other))
 
     def migrate_up_to(self, last):
         return Phases(*self.ready(), "traveller", FLAGS).up_to(last)
