@@ -165,8 +165,8 @@ static int convert_all(struct invocation *in, struct domain_def *def, const stru
                          option_text(in, "source"));
     if (!place->local)
         return error_set(err, ERR_OPERATION_INVALID, "the disks of domain '%s' are on another host; copy them and its "
-                         "definition (--print-source) here, then convert with -i libvirtxml", option_text(in,
-                                                                                                          "source"));
+                         "definition (--print-source) here, then convert with -i libvirtxml",
+                         option_text(in, "source"));
     bool plan = option_given(in, "plan");
     if (target_open(in, &target, &job, &calls, err) < 0 || (!plan && job_lock(&job, job.directory, job.name, err) < 0))
         return -1;
@@ -217,9 +217,8 @@ static int run_convert(struct invocation *in, struct error *err)
     in->shell->quiet |= option_given(in, "quiet");
     if (option_given(in, "resume") || option_given(in, "abort"))
         return convert_unfinished(in, err);
-    if (option_exclusive(in, err, "print-source", "xml-only", "plan", NULL) < 0 || type_choose(in, &options.type,
-                                                                                               err) < 0 ||
-        map_fill(in, &map, err) < 0)
+    if (option_exclusive(in, err, "print-source", "xml-only", "plan", NULL) < 0 ||
+        type_choose(in, &options.type, err) < 0 || map_fill(in, &map, err) < 0)
         return -1;
     scoped_domain_def struct domain_def *source = convert_source(in, &report, &place, err);
     if (!source)
@@ -277,12 +276,10 @@ static const struct command_option convert_options[] = {
 };
 
 const struct command convert_commands[] = {
-    {"convert", "convert", "make a domain for KVM of a Xen guest", "Options may be written with one dash, as virt-v2v "
-                                                                   "has "
-     "them. The disks are copied, then the domain is defined; when "
-     "anything fails, all of that is taken back. Each change is told on stderr, and so is what is left to do by hand; "
-     "with --output json they stand beside "
-     "the XML. The source is never changed.",
+    {"convert", "convert", "make a domain for KVM of a Xen guest",
+     "Options may be written with one dash, as virt-v2v has them. The disks are copied, then the domain is defined; "
+     "when anything fails, all of that is taken back. Each change is told on stderr, and so is what is left to do by "
+     "hand; with --output json they stand beside the XML. The source is never changed.",
      convert_options, run_convert, COMMAND_NO_CONNECTION | COMMAND_ONE_DASH},
     {"convert-rules", "convert", "what convert changes in a definition, and why", NULL, NULL, run_rules,
      COMMAND_NO_CONNECTION},

@@ -106,8 +106,7 @@ static int libvirt_open(struct target *target, struct job *job, const char *pool
         return -1;
     if (uri->host)
         return error_set(err, ERR_INVALID_ARG, "the target '%s' is another host; run the conversion there, and name "
-                                               "the "
-                         "source by -ic or by its definition", job->uri);
+                         "the source by -ic or by its definition", job->uri);
     target->connection = connection_open(job->uri, false, in->shell->keepalive, err);
     if (!target->connection)
         return command_failed(err, "cannot connect to the target '%s'", job->uri);
@@ -150,14 +149,13 @@ int target_open(struct invocation *in, struct target *target, struct job *job, s
     const char *storage = option_text(in, "os"), *output = option_text(in, "o");
     if (storage && *storage != '/' && strstr(storage, ":/"))
         return error_set(err, ERR_INVALID_ARG, "-os '%s' is a directory of another host; make a pool of it "
-                                               "(pool-define-as "
-                         "NAME netfs --source-host HOST --source-path DIR --target MOUNT) and name that", storage);
+                         "(pool-define-as NAME netfs --source-host HOST --source-path DIR --target MOUNT) and name that",
+                         storage);
     job->output = output ? output : storage && *storage == '/' ? "local" : "libvirt";
     bool libvirt = strcmp(job->output, "libvirt") == 0;
     if (!libvirt && strcmp(job->output, "local") != 0)
         return error_set(err, ERR_INVALID_ARG, "-o is libvirt (a domain in a pool) or local (files in a directory), "
-                                               "not "
-                         "'%s'", job->output);
+                         "not '%s'", job->output);
     target->in = in;
     *calls = (struct job_target){.owner = target, .publish = libvirt ? domain_publish : file_publish,
                                  .withdraw = libvirt ? domain_withdraw : file_withdraw, .progress = show_progress};
@@ -198,8 +196,7 @@ int target_check(struct target *target, const struct job *job, struct domain_def
         return access(local_xml_path(target, job), F_OK) < 0
                    ? 0
                    : error_set(err, ERR_OPERATION_INVALID, "'%s' is there already; choose another name (-on) or "
-                                                           "remove it",
-                               local_xml_path(target, job));
+                               "remove it", local_xml_path(target, job));
     if (domain_is_there(target, job->name, NULL))
         return error_set(err, ERR_DOM_EXIST, "there is a domain '%s' at '%s' already; choose another name (-on)",
                          job->name, job->uri);
@@ -207,8 +204,7 @@ int target_check(struct target *target, const struct job *job, struct domain_def
         return 0;
     if (!option_given(target->in, "on"))
         return error_set(err, ERR_DOM_EXIST, "there is a domain with the UUID of '%s' at '%s' already; with another "
-                                             "name "
-                         "(-on) the new one gets a UUID of its own", job->name, job->uri);
+                         "name (-on) the new one gets a UUID of its own", job->name, job->uri);
     char before[UUID_STRING_SIZE], after[UUID_STRING_SIZE];
     uuid_format(def->uuid, before);
     uuid_random(def->uuid);

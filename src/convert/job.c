@@ -28,8 +28,7 @@ static const char *source_path(const struct job *job, const struct disk *disk, s
                                                                 : NULL;
     if (!path)
         return error_null(err, ERR_OPERATION_INVALID, "disk '%s' of domain '%s' is of type '%s'; only files and "
-                                                      "devices "
-                          "are copied", disk->target, job->name, source_type_name(disk->source.type));
+                          "devices are copied", disk->target, job->name, source_type_name(disk->source.type));
     if (access(path, R_OK) < 0)
         return error_null_system(err, errno, "disk '%s' of domain '%s': cannot read '%s' on this host", disk->target,
                                  job->name, path);
@@ -69,8 +68,8 @@ static int disk_plan(struct job *job, struct disk *disk, size_t number, struct r
         return -1;
     const char *subject = arena_printf(job->arena, "disk %s", disk->target);
     if (lies_in(path, job->directory)) {
-        report_change(report, "disk/copy", subject, path, "used where it is", "it lies in the target directory "
-                                                                              "already");
+        report_change(report, "disk/copy", subject, path, "used where it is",
+                      "it lies in the target directory already");
         return 0;
     }
     struct job_disk *row = &job->disk[job->disk_count++];
@@ -115,9 +114,8 @@ static int space_check(const struct job *job, struct error *err)
     if (needed <= room)
         return 0;
     return error_set(err, ERR_OPERATION_INVALID, "the disks of domain '%s' need at least %" PRIu64 " MiB, and '%s' "
-                                                                                                   "has room "
-                     "for %" PRIu64 " MiB; make room or choose another place", job->name, needed >> 20, job->directory,
-                     room >> 20);
+                     "has room for %" PRIu64 " MiB; make room or choose another place", job->name, needed >> 20,
+                     job->directory, room >> 20);
 }
 
 int job_plan(struct job *job, struct domain_def *def, struct report *report, struct error *err)
@@ -200,8 +198,8 @@ int job_abort(struct job *job, const struct job_target *target, struct error *er
     for (size_t i = 0; i < job->disk_count && !failed.code; i++) {
         const struct job_disk *disk = &job->disk[i];
         bool part = access(disk->part, F_OK) == 0;
-        if (unlink(disk->part) < 0 && errno != ENOENT && error_system(&one, errno, "cannot remove '%s'", disk->part)
-            < 0)
+        if (unlink(disk->part) < 0 && errno != ENOENT &&
+            error_system(&one, errno, "cannot remove '%s'", disk->part) < 0)
             first_error(&failed, &one);
         /* while its part is there, what has its name is somebody else's */
         if (job->phase != JOB_COPYING && !part && unlink(disk->path) < 0 && errno != ENOENT &&

@@ -95,8 +95,7 @@ static int job_read(struct job *job, json_t *json)
     const char *name, *uuid, *phase, *output, *uri = NULL, *pool = NULL, *xml;
     json_t *disks;
     if (json_unpack(json, "{s:i, s:s, s:s, s:s, s:s, s?s, s?s, s:b, s:s, s:o}", "version", &version, "name", &name,
-                    "uuid",
-                    &uuid, "phase", &phase, "output", &output, "uri", &uri, "pool", &pool, "preallocated",
+                    "uuid", &uuid, "phase", &phase, "output", &output, "uri", &uri, "pool", &pool, "preallocated",
                     &preallocated, "xml", &xml, "disks", &disks) < 0)
         return -1;
     if (version != VERSION || uuid_parse(uuid, job->uuid) < 0 || phase_of(phase, &job->phase) < 0 ||

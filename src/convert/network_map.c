@@ -90,8 +90,7 @@ static int row_read(struct network_map *map, xmlNode *from, struct error *err)
     if (!row.from_name || !row.to_name || kind_of(attribute_of(from, "type"), &row.from) < 0 ||
         kind_of(attribute_of(to, "type"), &row.to) < 0)
         return error_set(err, ERR_XML_ERROR, "line %ld: a <network> maps one by type='bridge|network' and name= to "
-                                             "another "
-                         "<network> inside of it", xmlGetLineNo(from));
+                         "another <network> inside of it", xmlGetLineNo(from));
     row_add(map, &row);
     return 0;
 }

@@ -14,8 +14,7 @@ const char *pool_directory(struct arena *arena, const char *xml, struct error *e
     bool files = pool->type == POOL_TYPE_DIR || pool->type == POOL_TYPE_FS || pool->type == POOL_TYPE_NETFS;
     if (!files || !pool->target.path)
         return error_null(err, ERR_OPERATION_INVALID, "it is of type '%s', and disks are copied into directories; "
-                                                      "make a "
-                          "pool of type dir, fs or netfs", pool_type_name(pool->type));
+                          "make a pool of type dir, fs or netfs", pool_type_name(pool->type));
     if (stat(pool->target.path, &found) < 0 || !S_ISDIR(found.st_mode))
         return error_null(err, ERR_OPERATION_INVALID, "its directory '%s' is not on this host", pool->target.path);
     return arena_strdup(arena, pool->target.path);

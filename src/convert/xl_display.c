@@ -135,8 +135,7 @@ static int hvm_read(const struct xl_read *read, struct error *err)
         card++;
     if (card == COUNT(cards))
         return xl_wrong(err, xl_find(read->file, "vga")->value, "vga", "'%.40s' is not known; it is stdvga, cirrus, "
-                                                                       "qxl "
-                        "or none", vga);
+                        "qxl or none", vga);
     bool spice = flag_of(&place, "spice", false), sdl = flag_of(&place, "sdl", false);
     bool vnc = flag_of(&place, "vnc", !spice && !sdl && !headless && cards[card].model != VIDEO_MODEL_NONE);
     if (vnc)

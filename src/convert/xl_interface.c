@@ -136,8 +136,7 @@ static int interface_add(const struct xl_read *read, const struct xl_value *valu
     }
     if (backend && strcmp(backend, "0") != 0 && strcmp(backend, "Domain-0") != 0)
         report_left(read->report, "xl/vif", "", "driver domain '%s' carried an interface; give it a bridge of the "
-                                                "target "
-                    "host", backend);
+                    "target host", backend);
     unknown_left(read, spec);
     list_add(arena, &read->def->interfaces, interface);
     return 0;

@@ -227,8 +227,7 @@ static int setting_append(struct reader *reader, struct xl_setting *setting, con
     struct xl_value *old = setting->value;
     if (!old || old->kind != value->kind)
         return error_set(reader->err, ERR_CONF_SYNTAX, "line %u: '%s' has nothing of that kind before, to which += "
-                                                       "could "
-                         "add", value->line, setting->name);
+                         "could add", value->line, setting->name);
     if (old->kind == XL_ATOM && strlen(old->text) + strlen(value->text) > APPENDED_MAX)
         return error_set(reader->err, ERR_CONF_SYNTAX, "line %u: what += makes of '%s' is longer than %d bytes",
                          value->line, setting->name, APPENDED_MAX);
