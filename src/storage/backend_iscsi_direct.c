@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
-#include <iscsi/iscsi.h>
-#include <iscsi/scsi-lowlevel.h>
 #include <string.h>
 
 #include "model/xml.h"
 #include "storage/iscsi.h"
+#include "storage/libiscsi.h"
 #include "storage/pool.h"
 #include "storage/task.h"
 
@@ -17,8 +16,12 @@
 #define LUNS_MAX  (64 * 1024)             /* bytes of the list of disks */
 #define ZERO_STEP 128                     /* blocks that are zeroed at once */
 
-DEFINE_SCOPED(scsi_task_scope, struct scsi_task *, scsi_free_scsi_task)
-#define scoped_scsi_task scope_cleanup(scsi_task_scope)
+static void scsi_task_release(struct scsi_task **task)
+{
+    if (*task)
+        libiscsi.scsi_free_scsi_task(*task);
+}
+#define scoped_scsi_task scope_cleanup(scsi_task_release)
 
 struct session {
     struct task task;
@@ -67,7 +70,7 @@ static int check(struct pool_def *def, struct error *err)
 
 static int failed(struct session *session, const char *what)
 {
-    const char *why = iscsi_get_error(session->iscsi);
+    const char *why = libiscsi.iscsi_get_error(session->iscsi);
     return error_set(&session->task.error, ERR_INTERNAL_ERROR, "cannot %s '%s' at %s: %s", what,
                      session->target ? session->target : "the targets", session->portal,
                      why && *why ? why : "no answer");
@@ -75,15 +78,18 @@ static int failed(struct session *session, const char *what)
 
 static int session_open(struct session *session, enum iscsi_session_type type)
 {
-    session->iscsi = iscsi_create_context(session->initiator ? session->initiator : "iqn.2008-11.org.godwit");
+    if (libiscsi_load(&session->task.error) < 0)
+        return -1;
+    session->iscsi = libiscsi.iscsi_create_context(session->initiator ? session->initiator : "iqn.2008-11.org.godwit");
     if (!session->iscsi)
         return error_set(&session->task.error, ERR_INTERNAL_ERROR, "cannot make an iSCSI context");
-    iscsi_set_timeout(session->iscsi, ANSWER_S);
-    iscsi_set_noautoreconnect(session->iscsi, 1);
-    iscsi_set_tcp_syncnt(session->iscsi, 3);
-    if (iscsi_set_session_type(session->iscsi, type) < 0 ||
-        (session->target && iscsi_set_targetname(session->iscsi, session->target) < 0) ||
-        iscsi_connect_sync(session->iscsi, session->portal) < 0 || iscsi_login_sync(session->iscsi) < 0)
+    libiscsi.iscsi_set_timeout(session->iscsi, ANSWER_S);
+    libiscsi.iscsi_set_noautoreconnect(session->iscsi, 1);
+    libiscsi.iscsi_set_tcp_syncnt(session->iscsi, 3);
+    if (libiscsi.iscsi_set_session_type(session->iscsi, type) < 0 ||
+        (session->target && libiscsi.iscsi_set_targetname(session->iscsi, session->target) < 0) ||
+        libiscsi.iscsi_connect_sync(session->iscsi, session->portal) < 0 ||
+        libiscsi.iscsi_login_sync(session->iscsi) < 0)
         return failed(session, "log in to");
     return 0;
 }
@@ -92,9 +98,9 @@ static void session_close(struct session *session)
 {
     if (!session->iscsi)
         return;
-    if (iscsi_is_logged_in(session->iscsi))
-        iscsi_logout_sync(session->iscsi);
-    iscsi_destroy_context(session->iscsi);
+    if (libiscsi.iscsi_is_logged_in(session->iscsi))
+        libiscsi.iscsi_logout_sync(session->iscsi);
+    libiscsi.iscsi_destroy_context(session->iscsi);
     session->iscsi = NULL;
 }
 
@@ -102,11 +108,11 @@ static void session_close(struct session *session)
 static int read_capacity(struct session *session, int lun, uint64_t *blocks, uint32_t *block_size)
 {
     for (int turn = 0; turn < 4; turn++) {
-        scoped_scsi_task struct scsi_task *task = iscsi_readcapacity16_sync(session->iscsi, lun);
+        scoped_scsi_task struct scsi_task *task = libiscsi.iscsi_readcapacity16_sync(session->iscsi, lun);
         if (task && task->status == SCSI_STATUS_CHECK_CONDITION && task->sense.key == SCSI_SENSE_UNIT_ATTENTION)
             continue;
         const struct scsi_readcapacity16 *answer =
-            task && task->status == SCSI_STATUS_GOOD ? scsi_datain_unmarshall(task) : NULL;
+            task && task->status == SCSI_STATUS_GOOD ? libiscsi.scsi_datain_unmarshall(task) : NULL;
         if (!answer)
             break;
         *blocks = answer->returned_lba + 1;
@@ -118,9 +124,9 @@ static int read_capacity(struct session *session, int lun, uint64_t *blocks, uin
 
 static bool is_disk(struct session *session, int lun)
 {
-    scoped_scsi_task struct scsi_task *task = iscsi_inquiry_sync(session->iscsi, lun, 0, 0, 64);
+    scoped_scsi_task struct scsi_task *task = libiscsi.iscsi_inquiry_sync(session->iscsi, lun, 0, 0, 64);
     const struct scsi_inquiry_standard *answer =
-        task && task->status == SCSI_STATUS_GOOD ? scsi_datain_unmarshall(task) : NULL;
+        task && task->status == SCSI_STATUS_GOOD ? libiscsi.scsi_datain_unmarshall(task) : NULL;
     return answer && answer->device_type == SCSI_INQUIRY_PERIPHERAL_DEVICE_TYPE_DIRECT_ACCESS;
 }
 
@@ -143,9 +149,9 @@ static void list_run(struct task *task)
 {
     struct session *session = container_of(task, struct session, task);
     if (session_open(session, ISCSI_SESSION_NORMAL) == 0) {
-        scoped_scsi_task struct scsi_task *answer = iscsi_reportluns_sync(session->iscsi, 0, LUNS_MAX);
+        scoped_scsi_task struct scsi_task *answer = libiscsi.iscsi_reportluns_sync(session->iscsi, 0, LUNS_MAX);
         const struct scsi_reportluns_list *luns =
-            answer && answer->status == SCSI_STATUS_GOOD ? scsi_datain_unmarshall(answer) : NULL;
+            answer && answer->status == SCSI_STATUS_GOOD ? libiscsi.scsi_datain_unmarshall(answer) : NULL;
         if (!luns)
             failed(session, "list the disks of");
         session->items = arena_new_array(session->arena, luns ? luns->num : 0, struct listed);
@@ -159,12 +165,12 @@ static void find_run(struct task *task)
 {
     struct session *session = container_of(task, struct session, task);
     if (session_open(session, ISCSI_SESSION_DISCOVERY) == 0) {
-        struct iscsi_discovery_address *first = iscsi_discovery_sync(session->iscsi);
+        struct iscsi_discovery_address *first = libiscsi.iscsi_discovery_sync(session->iscsi);
         if (!first)
             failed(session, "list");
         for (const struct iscsi_discovery_address *one = first; one; one = one->next)
             text_printf(&session->found, "%s\n", one->target_name);
-        iscsi_free_discovery_data(session->iscsi, first);
+        libiscsi.iscsi_free_discovery_data(session->iscsi, first);
     }
     session_close(session);
 }
@@ -179,14 +185,14 @@ static void zero_run(struct task *task)
     scoped_free unsigned char *zeros = xcalloc(ZERO_STEP, size ? size : 1);
     for (uint64_t at = 0; at < blocks && !task->error.code; at += ZERO_STEP) {
         uint32_t count = blocks - at < ZERO_STEP ? (uint32_t)(blocks - at) : ZERO_STEP;
-        scoped_scsi_task struct scsi_task *wrote = iscsi_write16_sync(session->iscsi, session->lun, at, zeros,
-                                                                      count * size, (int)size, 0, 0, 0, 0, 0);
+        scoped_scsi_task struct scsi_task *wrote = libiscsi.iscsi_write16_sync(
+            session->iscsi, session->lun, at, zeros, count * size, (int)size, 0, 0, 0, 0, 0);
         if (!wrote || wrote->status != SCSI_STATUS_GOOD)
             failed(session, "write to a disk of");
     }
     if (!task->error.code) {
         scoped_scsi_task struct scsi_task *flushed =
-            iscsi_synchronizecache16_sync(session->iscsi, session->lun, 0, 0, 0, 0);
+            libiscsi.iscsi_synchronizecache16_sync(session->iscsi, session->lun, 0, 0, 0, 0);
         if (!flushed || flushed->status != SCSI_STATUS_GOOD)
             failed(session, "flush a disk of");
     }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Storage pools of type iscsi-direct: a real tgtd on the loopback interface, and nothing of the kernel."""
+import os
 import socket
 from xml.etree import ElementTree
 
@@ -59,6 +60,26 @@ def test_sources(connection, server):
     spec = f"<source><host name='127.0.0.1' port='{server.port}'/>{INITIATOR}</source>"
     found = ElementTree.fromstring(connection.findStoragePoolSources("iscsi-direct", spec))
     assert [one.find("device").get("path") for one in found] == [server.name]
+
+
+@pytest.mark.godwit
+def test_the_library_is_loaded_when_it_is_needed(make_host, server, folder, monkeypatch):
+    with open(f"{folder}/libiscsi.so.7", "w"):
+        pass                                # found before the system's, and useless
+    monkeypatch.setenv("LD_LIBRARY_PATH", folder)
+    host = make_host("library")
+    connection = libvirt.open(host.uri)
+
+    def loaded():
+        with open(f"/proc/{host.pid}/maps") as file:
+            return "libiscsi" in file.read()
+    with pytest.raises(libvirt.libvirtError, match="install Debian's package libiscsi7"):
+        connection.storagePoolCreateXML(xml(server.port))
+    assert not loaded(), "an idle daemon has no use for it"
+    os.unlink(f"{folder}/libiscsi.so.7")
+    connection.storagePoolCreateXML(xml(server.port)).destroy()
+    assert loaded()
+    connection.close()
 
 
 @pytest.mark.godwit
