@@ -15,6 +15,8 @@
 #define ZERO_MS   (UINT64_C(24) * 60 * 60 * 1000)
 #define LUNS_MAX  (64 * 1024)             /* bytes of the list of disks */
 #define ZERO_STEP 128                     /* blocks that are zeroed at once */
+#define BLOCK_MIN 512                     /* bytes */
+#define BLOCK_MAX (64 * 1024)
 
 static void scsi_task_release(struct scsi_task **task)
 {
@@ -104,6 +106,12 @@ static void session_close(struct session *session)
     session->iscsi = NULL;
 }
 
+/* What is allocated depends on it: a server's nonsense is no answer. */
+static bool is_block_size(uint32_t size)
+{
+    return size >= BLOCK_MIN && size <= BLOCK_MAX && (size & (size - 1)) == 0;
+}
+
 /* The server's capacity of a disk; a first answer may be that something has changed, which it says once. */
 static int read_capacity(struct session *session, int lun, uint64_t *blocks, uint32_t *block_size)
 {
@@ -115,9 +123,13 @@ static int read_capacity(struct session *session, int lun, uint64_t *blocks, uin
             task && task->status == SCSI_STATUS_GOOD ? libiscsi.scsi_datain_unmarshall(task) : NULL;
         if (!answer)
             break;
-        *blocks = answer->returned_lba + 1;
-        *block_size = answer->block_length;
-        return *blocks > INT64_MAX / (answer->block_length ? answer->block_length : 1) ? -1 : 0;
+        uint64_t last = answer->returned_lba;
+        uint32_t length = answer->block_length;
+        if (!is_block_size(length) || last >= INT64_MAX / length)
+            break;
+        *blocks = last + 1;
+        *block_size = length;
+        return 0;
     }
     return -1;
 }

@@ -98,6 +98,17 @@ def test_errors(connection, server):
 
 
 @pytest.mark.godwit
+def test_nonsense_of_a_server_is_no_disk(connection, server, scratch):
+    """Buffers for a wipe are as large as its blocks say."""
+    for size in (4096, MIB):
+        server.add(scratch, 4, size)
+    pool = connection.storagePoolCreateXML(xml(server.port))
+    assert pool.listVolumes() == ["unit:0:0:1", "unit:0:0:2", "unit:0:0:3"]
+    pool.storageVolLookupByName("unit:0:0:3").wipe()
+    pool.destroy()
+
+
+@pytest.mark.godwit
 def test_a_server_that_is_gone(connection, server):
     pool = connection.storagePoolCreateXML(xml(server.port))
     server.process.kill()

@@ -34,12 +34,13 @@ class Tgt:
             time.sleep(0.05)
         assert done.returncode == 0, f"tgtadm {words}: {done.stderr}"
 
-    def add(self, directory, mib):
+    def add(self, directory, mib, block_size=512):
         path = f"{directory}/lun{len(self.files) + 1}-{self.port}"
         with open(path, "wb") as file:
             file.truncate(mib << 20)
         self.files.append(path)
-        self.admin("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", str(len(self.files)), "-b", path)
+        self.admin("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", str(len(self.files)), "-b", path,
+                   "--blocksize", str(block_size))
 
     def close(self):
         self.process.kill()
