@@ -99,6 +99,7 @@ static int receive(struct migration *migration, const struct domain_def *def, co
     struct domain *domain = migration->domain;
     domain->migration_status[0] = '\0';
     domain->postcopy = false;
+    journal_purge(domain->driver);
     if (check_free(domain, err) < 0 || journal_write(domain->driver, &migration->entry, err) < 0 ||
         launch(migration, def, remote, err) < 0)
         return -1;

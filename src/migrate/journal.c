@@ -8,12 +8,16 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "migrate/internal.h"
 
 enum {
     VERSION = 1,
     LENGTH_MAX = 1024 * 1024,
-    ENTRIES_MAX = 1024,
 };
+
+/* A source that has not asked for so long will not. */
+#define KEEP_MS (INT64_C(14) * 24 * 3600 * 1000)
+#define PURGE_EVERY_NS (UINT64_C(3600) * 1000000000)
 
 static const char *const roles[] = {"source", "destination"};
 static const char *const owners[] = {"source", "destination", "unknown"};
@@ -141,9 +145,22 @@ bool journal_read(const struct driver *driver, const unsigned char id[UUID_SIZE]
 struct listing {
     const struct driver *driver;
     struct journal_entry *entries;
-    uint32_t count;
+    uint32_t count, room;
     struct arena *arena;
 };
+
+/* No limit: an entry that is overlooked may be the one that keeps a guest from running twice. */
+static struct journal_entry *next_free(struct listing *listing)
+{
+    if (listing->count == listing->room) {
+        listing->room = listing->room ? 2 * listing->room : 64;
+        struct journal_entry *more = arena_new_array(listing->arena, listing->room, struct journal_entry);
+        if (listing->count)
+            memcpy(more, listing->entries, listing->count * sizeof *more);
+        listing->entries = more;
+    }
+    return &listing->entries[listing->count];
+}
 
 static int found(void *owner, const char *name, struct error *err)
 {
@@ -152,9 +169,9 @@ static int found(void *owner, const char *name, struct error *err)
     unsigned char id[UUID_SIZE];
     struct error problem = {0};
     snprintf(string, sizeof string, "%s", name);
-    if (!string_ends(name, ".json") || uuid_parse(string, id) < 0 || listing->count == ENTRIES_MAX)
+    if (!string_ends(name, ".json") || uuid_parse(string, id) < 0)
         return 0;
-    if (journal_read(listing->driver, id, &listing->entries[listing->count], listing->arena, &problem))
+    if (journal_read(listing->driver, id, next_free(listing), listing->arena, &problem))
         listing->count++;
     else if (problem.code)
         log_error("%s", problem.message);
@@ -164,7 +181,7 @@ static int found(void *owner, const char *name, struct error *err)
 uint32_t journal_list(const struct driver *driver, struct journal_entry **entries, struct arena *arena)
 {
     struct error err = {0};
-    struct listing listing = {driver, arena_new_array(arena, ENTRIES_MAX, struct journal_entry), 0, arena};
+    struct listing listing = {.driver = driver, .arena = arena};
     if (directory_list(driver->migrations_dir, found, &listing, &err) < 0)
         log_error("%s", err.message);
     *entries = listing.entries;
@@ -184,4 +201,31 @@ bool journal_find(const struct driver *driver, const unsigned char uuid[UUID_SIZ
     if (newest)
         *entry = *newest;
     return newest;
+}
+
+/* -- the end of an entry ------------------------------------------------------------------------------------------- */
+
+bool journal_is_old(const struct journal_entry *entry)
+{
+    return journal_is_settled(entry) && entry->since_ms + KEEP_MS < (int64_t)clock_ms();
+}
+
+static void purge(void *owner)
+{
+    const struct driver *driver = owner;
+    scoped_arena struct arena *arena = arena_new();
+    struct journal_entry *entries;
+    struct error err = {0};
+    uint32_t count = journal_list(driver, &entries, arena);
+    for (uint32_t i = 0; i < count && !err.code; i++)
+        if (journal_is_old(&entries[i]) && journal_remove(driver, entries[i].id, &err) < 0)
+            log_error("%s", err.message);
+}
+
+void journal_purge(struct driver *driver)
+{
+    if (driver->journal_purged_ns && now_ns() - driver->journal_purged_ns < PURGE_EVERY_NS)
+        return;
+    driver->journal_purged_ns = now_ns();
+    fiber_start("purge", purge, driver);
 }

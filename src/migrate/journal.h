@@ -52,3 +52,8 @@ bool journal_find(const struct driver *driver, const unsigned char uuid[UUID_SIZ
 const char *journal_phase(const struct journal_entry *entry);
 /* Nothing is to be done about it any more. */
 bool journal_is_settled(const struct journal_entry *entry);
+/* Settled so long ago that no source will ask any more: it can go. */
+bool journal_is_old(const struct journal_entry *entry);
+/* Removes those, in a fiber of its own and once an hour at most: for whoever makes entries, since a daemon may run for
+ * years. */
+void journal_purge(struct driver *driver);

@@ -135,9 +135,6 @@ void migration_attached(struct domain *domain)
 
 /* -- what runs here no more ---------------------------------------------------------------------------------------- */
 
-/* A source that has not asked for so long will not. */
-#define KEEP_MS (INT64_C(14) * 24 * 3600 * 1000)
-
 /* Its guest has ended here, with the host or by itself. */
 static void recover_entry(struct driver *driver, const struct journal_entry *entry)
 {
@@ -145,7 +142,7 @@ static void recover_entry(struct driver *driver, const struct journal_entry *ent
     scoped_domain struct domain *domain = found ? domain_of(object_ref(&found->object)) : NULL;
     if (entry->role == WIRE_MIGRATION_ROLE_DESTINATION && !journal_is_settled(entry) && domain)
         remove_arrival(domain, entry);
-    else if (!journal_is_settled(entry) || entry->since_ms + KEEP_MS < (int64_t)clock_ms())
+    else if (!journal_is_settled(entry) || journal_is_old(entry))
         remove_entry(driver, entry);
 }
 

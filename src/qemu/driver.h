@@ -38,6 +38,7 @@ struct driver {
     char *run_dir;         /* run/godwit/domains: status files and monitor sockets, gone with the host's next boot */
     char *lib_dir;         /* var/lib/godwit/domains: per-guest directories (channel sockets) */
     char *migrations_dir;  /* var/lib/godwit/migrations: the journal of src/migrate */
+    uint64_t journal_purged_ns; /* when src/migrate last looked for entries that can go; 0 = never */
     char *evacuations_dir; /* var/lib/godwit/evacuations: guests to be brought home, src/migrate/evacuation.h */
     char *nvram_dir;       /* var/lib/godwit/nvram */
     char *log_dir;         /* var/log/godwit: one file a guest */

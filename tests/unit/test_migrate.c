@@ -3,11 +3,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "migrate/cookie.h"
 #include "migrate/job_info.h"
+#include "migrate/journal.h"
 #include "migrate/options.h"
 
 static struct wire_typed_param text_param(const char *field, const char *value)
@@ -238,6 +241,37 @@ static void figures_are_taken_from_qemu(void **state)
     assert_false(nothing.has_downtime);
 }
 
+/* -- journal ------------------------------------------------------------------------------------------------------- */
+
+/* A host that took many guests has an entry of each for days, and any of them may be the one that matters. */
+static void every_entry_is_seen(void **state)
+{
+    enum { ENTRIES = 1500 };
+    scoped_arena struct arena *arena = arena_new();
+    char directory[] = "/tmp/godwit-journal-XXXXXX";
+    assert_non_null(mkdtemp(directory));
+    struct driver driver = {.migrations_dir = directory};
+    struct journal_entry *entries;
+    for (int i = 0; i < ENTRIES; i++) {
+        FILE *out = fopen(arena_printf(arena, "%s/00000000-0000-4000-8000-%012x.json", directory, i), "w");
+        assert_non_null(out);
+        fprintf(out, "{\"version\": 1, \"uuid\": \"10000000-0000-4000-8000-%012x\", \"name\": \"g\", "
+                "\"role\": \"destination\", \"owner\": \"destination\", \"shared\": true, \"paused\": false, "
+                "\"undefine\": false, \"since-ms\": %lld, \"peer\": \"\"}", i, i % 2 ? 1LL : 1LL << 60);
+        assert_int_equal(fclose(out), 0);
+    }
+    assert_int_equal(journal_list(&driver, &entries, arena), ENTRIES);
+    unsigned old = 0;
+    for (int i = 0; i < ENTRIES; i++) {
+        assert_int_equal(entries[i].uuid[0], 0x10);
+        assert_int_equal(entries[i].uuid[14] << 8 | entries[i].uuid[15], i);
+        old += journal_is_old(&entries[i]);
+        unlink(arena_printf(arena, "%s/00000000-0000-4000-8000-%012x.json", directory, i));
+    }
+    assert_int_equal(old, ENTRIES / 2);
+    assert_int_equal(rmdir(directory), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +282,7 @@ int main(void)
         cmocka_unit_test(bad_cookies_are_refused),
         cmocka_unit_test(unterminated_and_long_cookies_are_refused),
         cmocka_unit_test(figures_are_taken_from_qemu),
+        cmocka_unit_test(every_entry_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
