@@ -131,7 +131,8 @@ void destination_discard(struct migration *migration)
         postcopy_broken(migration);
         return;
     }
-    int rc = domain->process ? domain_stop(domain, DOMAIN_SHUTOFF_FAILED, false, &err) : 0;
+    /* not for its scripts: the source's guest stands still until it hears that it is the source's */
+    int rc = domain->process ? domain_end(domain, DOMAIN_SHUTOFF_FAILED, false, &err) : 0;
     if (rc == 0 && migration->entry.owner == WIRE_MIGRATION_OWNER_DESTINATION) {
         /* before its images go: whoever reads it after a crash must not take the guest for one that is here */
         migration->entry.owner = WIRE_MIGRATION_OWNER_SOURCE;

@@ -26,7 +26,7 @@ static void remove_entry(struct driver *driver, const struct journal_entry *entr
 static void remove_arrival(struct domain *domain, const struct journal_entry *entry)
 {
     struct error err = {0};
-    if (domain->process && domain_stop(domain, DOMAIN_SHUTOFF_FAILED, false, &err) < 0) {
+    if (domain->process && domain_end(domain, DOMAIN_SHUTOFF_FAILED, false, &err) < 0) {
         log_error("%s", err.message);
         return; /* the entry stays: the source is not told that it may run it */
     }

@@ -176,6 +176,9 @@ void domain_learn_chardevs(struct domain_def *live, const json_t *reply);
 void driver_remove_sockets(const struct driver *driver, const unsigned char uuid[UUID_SIZE]);
 /* Ends QEMU (asks it first, so that it flushes its disks; kills it when it does not listen) and waits until it is gone
  * and the domain is inactive. shutoff_reason is DOMAIN_SHUTOFF_*. */
+int domain_end(struct domain *domain, int shutoff_reason, bool graceful, struct error *err);
+/* The same, and waits for the hook scripts that are called then: who asked for the end hears of it when all that
+ * belonged to the guest has been released. */
 int domain_stop(struct domain *domain, int shutoff_reason, bool graceful, struct error *err);
 /* Waits until QEMU is gone, whoever ends it. */
 int domain_wait_exit(struct domain *domain, deadline until, struct error *err);

@@ -119,23 +119,14 @@ int domain_wait_exit(struct domain *domain, deadline until, struct error *err)
     return 0;
 }
 
-/* Who asked for its end hears of it when all that belonged to the guest has been released. */
-static int wait_released(struct domain *domain, deadline until)
-{
-    if (domain_wait_exit(domain, until, NULL) < 0)
-        return -1;
-    hooks_settle(domain->driver, domain_name(domain), NULL);
-    return 0;
-}
-
-int domain_stop(struct domain *domain, int shutoff_reason, bool graceful, struct error *err)
+int domain_end(struct domain *domain, int shutoff_reason, bool graceful, struct error *err)
 {
     domain->stopping = true;
     domain->shutoff_reason = shutoff_reason;
     if (domain_active(domain) && !graceful)
         status_save(domain); /* a daemon that finds the guest again finishes this */
     process_kill(domain->process, SIGTERM);
-    if (wait_released(domain, deadline_ms(TERM_MS)) == 0)
+    if (domain_wait_exit(domain, deadline_ms(TERM_MS), NULL) == 0)
         return 0;
     if (graceful) {
         domain->stopping = false; /* the reason stays: it has been asked, and may end yet */
@@ -145,12 +136,20 @@ int domain_stop(struct domain *domain, int shutoff_reason, bool graceful, struct
                          domain_name(domain), (int)process_pid(domain->process), TERM_MS / 1000);
     }
     process_kill(domain->process, SIGKILL);
-    if (wait_released(domain, deadline_ms(KILL_MS)) == 0)
+    if (domain_wait_exit(domain, deadline_ms(KILL_MS), NULL) == 0)
         return 0;
     return error_set(err, ERR_SYSTEM_ERROR,
                      "QEMU of domain '%s' (pid %d) survived SIGKILL for %d s: the kernel holds it, most likely over a "
                      "disk that does not answer",
                      domain_name(domain), (int)process_pid(domain->process), KILL_MS / 1000);
+}
+
+int domain_stop(struct domain *domain, int shutoff_reason, bool graceful, struct error *err)
+{
+    int rc = domain_end(domain, shutoff_reason, graceful, err);
+    if (rc == 0)
+        hooks_settle(domain->driver, domain_name(domain), NULL);
+    return rc;
 }
 
 /* Its QEMU has nothing to flush yet. The start's own fiber takes everything back. */

@@ -12,6 +12,7 @@ import pytest
 
 from helpers.cli import godwit
 from helpers.guest import bare_xml
+from helpers.phases import Phases
 from helpers.tools import long, virsh, wait_until
 from helpers.traveller import ROUTE
 
@@ -222,6 +223,24 @@ def test_migration_that_is_refused(hooked, hooks, two_hosts, text, words):
     assert hooks[1].calls() == ["migrate begin -"]
     assert virsh(two_hosts[0], "domstate", "hooked").text == "paused"
     assert not virsh(two_hosts[1], "list", "--all", "--name").text
+
+
+def test_a_migration_that_is_given_up_does_not_wait(hooked, hooks, two_hosts):
+    """The source's guest stands still until the destination has answered: scripts of an end there come after that."""
+    hooks[1].write("[[ $2 == stopped ]] && while [[ -x $0 && ! -e $0.go ]]; do sleep 0.1; done")
+    start(hooked)
+    phases = Phases(*two_hosts, "hooked", libvirt.VIR_MIGRATE_LIVE)
+    phases.up_to("perform")
+    hooks[1].calls()
+    with pytest.raises(RuntimeError):
+        phases.finish(cancelled=True)
+    seen = hooks[1].calls()
+    assert "release end failed" not in seen, "the answer waited for the scripts"
+    phases.confirm(cancelled=True)
+    phases.close()
+    open(f"{hooks[1].top}/qemu.go", "w").close()
+    wait_until(lambda: seen.extend(hooks[1].calls()) or seen == ["stopped end -", "release end failed"], what="the calls")
+    assert virsh(two_hosts[0], "domstate", "hooked").text == "paused"
 
 
 def test_the_daemon_itself(make_host):
