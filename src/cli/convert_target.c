@@ -71,11 +71,30 @@ static void pool_refresh(struct target *target, const struct job *job)
     remote_storage_pool_refresh(target->connection->client, &refresh, &ignored);
 }
 
+/* The domain with the job's UUID: 1, 0 = there is none, -1 = that is not known. */
+static int published_find(struct target *target, const struct job *job, struct wire_domain *domain, struct error *err)
+{
+    struct error failed = {0};
+    struct domain_lookup_by_uuid_args args;
+    struct domain_lookup_by_uuid_ret found;
+    memcpy(args.uuid, job->uuid, UUID_SIZE);
+    if (remote_domain_lookup_by_uuid(target->connection->client, &args, target->in->arena, &found, &failed) == 0) {
+        *domain = found.dom;
+        return 1;
+    }
+    return failed.code == ERR_NO_DOMAIN ? 0 : error_set(err, failed.code, "%s", failed.message);
+}
+
+/* One that is there was defined before a crash, and its owner may have changed it since. */
 static int domain_publish(void *owner, const struct job *job, struct error *err)
 {
     struct target *target = owner;
+    struct wire_domain domain;
     struct domain_define_xml_flags_args args = {.xml = job->xml};
     struct domain_define_xml_flags_ret ret;
+    int found = published_find(target, job, &domain, err);
+    if (found < 0 || (found > 0 && strcmp(domain.name, job->name) == 0))
+        return found < 0 ? -1 : 0;
     if (remote_domain_define_xml_flags(target->connection->client, &args, target->in->arena, &ret, err) < 0)
         return command_failed(err, "cannot define domain '%s' at '%s'", job->name, job->uri);
     return 0;
@@ -84,16 +103,17 @@ static int domain_publish(void *owner, const struct job *job, struct error *err)
 static int domain_withdraw(void *owner, const struct job *job, struct error *err)
 {
     struct target *target = owner;
-    struct domain_lookup_by_uuid_args args;
-    struct domain_lookup_by_uuid_ret found;
-    memcpy(args.uuid, job->uuid, UUID_SIZE);
-    if (remote_domain_lookup_by_uuid(target->connection->client, &args, target->in->arena, &found, err) < 0) {
-        bool unknown = err->code == ERR_NO_DOMAIN;
-        if (unknown)
-            *err = (struct error){0};
-        return unknown ? 0 : -1;
-    }
-    struct domain_undefine_flags_args undefine = {.dom = found.dom, .flags = DOMAIN_UNDEFINE_NVRAM};
+    struct domain_is_active_args args;
+    struct domain_is_active_ret ret;
+    int found = published_find(target, job, &args.dom, err);
+    if (found <= 0)
+        return found;
+    if (remote_domain_is_active(target->connection->client, &args, target->in->arena, &ret, err) < 0)
+        return -1;
+    if (ret.active)
+        return error_set(err, ERR_OPERATION_INVALID, "domain '%s' runs from the disks that would be removed; its "
+                         "conversion is complete: keep it by --resume, or end it (destroy) first", args.dom.name);
+    struct domain_undefine_flags_args undefine = {.dom = args.dom, .flags = DOMAIN_UNDEFINE_NVRAM};
     return remote_domain_undefine_flags(target->connection->client, &undefine, err);
 }
 
@@ -149,8 +169,8 @@ int target_open(struct invocation *in, struct target *target, struct job *job, s
     const char *storage = option_text(in, "os"), *output = option_text(in, "o");
     if (storage && *storage != '/' && strstr(storage, ":/"))
         return error_set(err, ERR_INVALID_ARG, "-os '%s' is a directory of another host; make a pool of it "
-                         "(pool-define-as NAME netfs --source-host HOST --source-path DIR --target MOUNT) and name that",
-                         storage);
+                         "(pool-define-as NAME netfs --source-host HOST --source-path DIR --target MOUNT) and name "
+                         "that", storage);
     job->output = output ? output : storage && *storage == '/' ? "local" : "libvirt";
     bool libvirt = strcmp(job->output, "libvirt") == 0;
     if (!libvirt && strcmp(job->output, "local") != 0)

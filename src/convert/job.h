@@ -16,7 +16,8 @@
  *     phase       on the disk                                    --abort removes
  *     copying     parts, some done                               the parts
  *     placing     parts or disks under their names               both
- *     publishing  disks; the domain is published or not          the domain, if its UUID is ours; the disks
+ *     publishing  disks; the domain is published or not          the domain, if its UUID is ours; the disks.
+ *                                                                 Nothing when it runs
  *     (no journal) all of it                                     nothing: it is done */
 
 enum job_phase { JOB_COPYING, JOB_PLACING, JOB_PUBLISHING };
@@ -46,7 +47,8 @@ struct job {
     int lock;                  /* held while somebody works on it; -1 */
 };
 
-/* Makes the domain known, and takes that back. Both wait. withdraw: one that was never made known is no error. */
+/* Makes the domain known, and takes that back. Both wait. publish: one that is known already stays as it is. withdraw:
+ * one that was never made known is no error; ERR_OPERATION_INVALID when it runs. */
 struct job_target {
     void *owner;
     int (*publish)(void *owner, const struct job *job, struct error *err);

@@ -258,12 +258,8 @@ def test_killed_then_aborted(host, connection, guest, pool, stopping):
     assert os.listdir(pool) == []
 
 
-@pytest.mark.parametrize("phase", ["placing", "publishing"])
-@pytest.mark.parametrize("way", ["--resume", "--abort"])
-def test_cut_off_later(host, connection, guest, pool, stopping, phase, way):
-    """The journal of a later phase, as a crash there leaves it: some disks have their names, the domain may be defined."""
-    config, images = guest
-    cut_off(["-i", "xl", str(config), "-os", "kvm", "-on", "r"], host.uri, stopping)
+def move_on(pool, phase):
+    """Copies what is left and gives the disks their names, so far that the journal, which is returned, is of that phase."""
     journal = json.loads((pool / ".r.convert").read_text())
     journal["phase"] = phase
     for number, disk in enumerate(journal["disks"]):
@@ -272,6 +268,16 @@ def test_cut_off_later(host, connection, guest, pool, stopping, phase, way):
         if phase == "publishing" or number == 0:
             os.rename(disk["part"], disk["path"])
     (pool / ".r.convert").write_text(json.dumps(journal))
+    return journal
+
+
+@pytest.mark.parametrize("phase", ["placing", "publishing"])
+@pytest.mark.parametrize("way", ["--resume", "--abort"])
+def test_cut_off_later(host, connection, guest, pool, stopping, phase, way):
+    """The journal of a later phase, as a crash there leaves it: some disks have their names, the domain may be defined."""
+    config, images = guest
+    cut_off(["-i", "xl", str(config), "-os", "kvm", "-on", "r"], host.uri, stopping)
+    journal = move_on(pool, phase)
     if phase == "publishing":
         connection.defineXML(journal["xml"])
     godwit("convert", "r", "-os", "kvm", way, uri=host.uri)
@@ -281,6 +287,27 @@ def test_cut_off_later(host, connection, guest, pool, stopping, phase, way):
     else:
         assert sorted(os.listdir(pool)) == ["r-sda", "r-sdb", "r-sdc"] and same(images[2], "vpc", pool / "r-sdc", "raw")
         assert connection.lookupByName("r").UUIDString() == journal["uuid"]
+
+
+def test_a_guest_that_was_started_keeps_its_disks(host, connection, guest, pool, stopping):
+    """The crash left nothing to do but to remove the journal; its owner changed the domain and started it."""
+    config, _ = guest
+    config.write_text("".join(line for line in config.read_text().splitlines(True) if not line.startswith("vif")))
+    cut_off(["-i", "xl", str(config), "-os", "kvm", "-on", "r"], host.uri, stopping)
+    domain = connection.defineXML(move_on(pool, "publishing")["xml"])
+    guests.made_uuids.add(domain.UUIDString())
+    domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_TITLE, "mine", None, None)
+    domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+    try:
+        errors = godwit("convert", "r", "-os", "kvm", "--abort", uri=host.uri, ok=False).errors
+        assert "domain 'r' runs" in errors and "--resume" in errors
+        assert sorted(os.listdir(pool)) == [".r.convert", "r-sda", "r-sdb", "r-sdc"] and domain.isActive() and domain.isPersistent()
+        godwit("convert", "r", "-os", "kvm", "--resume", uri=host.uri)
+        assert sorted(os.listdir(pool)) == ["r-sda", "r-sdb", "r-sdc"] and domain.isActive()
+        title = domain.metadata(libvirt.VIR_DOMAIN_METADATA_TITLE, None, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+        assert title == "mine", "a domain that is there is not defined again"
+    finally:
+        domain.destroy()
 
 
 @pytest.mark.parametrize("words, message", [
