@@ -149,6 +149,20 @@ int evacuation_leave(struct domain *domain, const char *destination, bool kept, 
     return entry_write(domain->driver, &entry, err);
 }
 
+void evacuation_departed(struct domain *domain)
+{
+    scoped_arena struct arena *arena = arena_new();
+    struct evacuation_entry entry;
+    struct error err = {0};
+    if (!domain->object.persistent || !domain->object.autostart)
+        return;
+    int noted = entry_read(domain->driver, domain->object.uuid, &entry, arena, &err);
+    if (noted > 0 && entry.kept && !entry.away)
+        noted = object_set_autostart(&domain->object, false, &err);
+    if (noted < 0)
+        log_error("domain '%s' has left, but may be started here by itself: %s", domain_name(domain), err.message);
+}
+
 /* Sets the mark of a definition that is here. */
 static int set_autostart(struct driver *driver, const struct evacuation_entry *entry, bool autostart,
                          const char *client, struct error *err)

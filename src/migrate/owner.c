@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "migrate/evacuation.h"
 #include "migrate/peer.h"
 #include "qemu/status.h"
 #include "rpc/guest_owner.h"
@@ -49,6 +50,7 @@ static int give_up_guest(struct domain *domain, const struct journal_entry *entr
         if (domain_stop(domain, DOMAIN_SHUTOFF_MIGRATED, false, err) < 0)
             return -1;
     }
+    evacuation_departed(domain);
     return entry->undefine && domain->object.persistent ? object_undefine(&domain->object, err) : 0;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "migrate/evacuation.h"
 #include "migrate/owner.h"
 #include "migrate/preflight.h"
 #include "migrate/screen.h"
@@ -490,6 +491,7 @@ int source_complete(struct migration *migration, uint32_t flags, const struct mi
     if (domain->process)
         process_kill(domain->process, SIGKILL);
     int rc = domain->process ? domain_stop(domain, DOMAIN_SHUTOFF_MIGRATED, false, err) : 0;
+    evacuation_departed(domain);
     if (rc == 0 && flags & MIGRATE_UNDEFINE_SOURCE && domain->object.persistent)
         rc = object_undefine(&domain->object, err);
     if (rc == 0)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A host is emptied: every guest to one of several others, checked, several at once; and home again, exactly as before."""
+import json
 import os
 import re
 import signal
@@ -200,6 +201,29 @@ def test_what_is_off_and_definitions_that_stay(three):
     assert results(evacuate(three[:2], "--offline", "--output", "json")) == {}, "definitions of guests that left do not count"
     evacuate(three, "--restore")
     assert guests(home) == before and not guests(second)
+
+
+def test_client_lost_before_its_last_word(three):
+    """The guest has left and its definition was kept, but nobody says so: this host must not start it a second time."""
+    home, second = three[:2]
+    make(home, "kept", autostart=True)
+    make(home, "other", autostart=True)
+    before = guests(home)
+    connection = libvirt.open(home.uri)
+    uuid = connection.lookupByName("kept").UUIDString()
+    connection.close()
+    record = {"version": 1, "name": "kept", "destination": second.tcp_uri, "away": False, "kept": True, "persistent": True,
+              "autostart": True, "active": True, "since-ms": int(time.time() * 1000)}
+    with open(f"{home.root}/var/lib/godwit/evacuations/{uuid}.json", "w") as out:
+        json.dump(record, out)
+    for name in ("kept", "other"):
+        godwit("migrate", name, second.tcp_uri, "--live", "--persistent", uri=home.uri)
+    marks = {name: autostart for name, (_, _, autostart) in guests(home).items()}
+    assert marks == {"kept": False, "other": True}, "only what is evacuated is touched"
+    evacuate(three[:2])
+    assert guests(second)["kept"] == before["kept"]
+    evacuate(three, "--restore")
+    assert guests(home)["kept"] == before["kept"] and "kept" not in guests(second)
 
 
 @pytest.mark.full
