@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "storage/iscsi.h"
 
 /* What domains and storage ask of each other. Their folders do not know each other: here they are brought together. */
 
@@ -17,18 +18,36 @@ static void notify(void *owner, struct pool *pool, int event_id, int event)
     events_tell(owner, EVENT_CLASS_STORAGE_POOL, pool->object.uuid, event_id, body);
 }
 
+/* "iqn.2026-01.org:disks/1", as command_network_disk.c reads it */
+static const char *unit_path(struct arena *arena, const struct disk_source *source)
+{
+    uint32_t unit = 0;
+    if (source->protocol != NETWORK_PROTOCOL_ISCSI || !source->name)
+        return NULL;
+    size_t length = strcspn(source->name, "/");
+    if (source->name[length])
+        parse_u32(source->name + length + 1, 10, &unit);
+    return iscsi_unit_path(arena, arena_strndup(arena, source->name, length), unit);
+}
+
+static const char *image_path(struct arena *arena, const struct disk_source *source)
+{
+    return source->file ?: source->dev ?: source->type == SOURCE_TYPE_NETWORK ? unit_path(arena, source) : NULL;
+}
+
 /* The disks of running domains, with the layers below them that the definitions know. */
 static void each_disk(void *owner,
                       void (*found)(void *context, const char *domain, const char *target, const char *path),
                       void *context)
 {
     struct daemon *daemon = owner;
+    scoped_arena struct arena *arena = arena_new();
     for (struct object *object = registry_first(&daemon->driver->domains); object; object = registry_next(object)) {
         const struct domain_def *live = object->live;
         for (uint32_t i = 0; live && i < live->disks.count; i++) {
             const struct disk *disk = live->disks.item[i];
             for (const struct disk_source *source = &disk->source; source; source = source->backing) {
-                const char *path = source->file ? source->file : source->dev;
+                const char *path = image_path(arena, source);
                 if (path)
                     found(context, object->name, disk->target, path);
             }

@@ -152,7 +152,8 @@ static void take_lun(struct session *session, int lun)
     struct listed *item = &session->items[session->count++];
     uint64_t size = blocks * block_size;
     item->name = arena_printf(arena, "unit:0:0:%d", lun);
-    item->path = item->key = arena_printf(arena, "ip-%s-iscsi-%s-lun-%d", session->portal, session->target, lun);
+    item->path = item->key =
+        arena_printf(arena, "ip-%s%s", session->portal, iscsi_unit_path(arena, session->target, (uint32_t)lun));
     item->facts = (struct volume_facts){
         .type = STORAGE_VOL_NETWORK, .format = "raw", .capacity = size, .allocation = size, .physical = size};
 }

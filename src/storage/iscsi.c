@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "storage/iscsi.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "model/xml.h"
@@ -52,6 +53,11 @@ const char *iscsi_portal(struct arena *arena, const struct pool_source *source)
 {
     const char *host = source->hosts.item[0]->name;
     return arena_printf(arena, strchr(host, ':') && host[0] != '[' ? "[%s]:%u" : "%s:%u", host, port_of(source));
+}
+
+const char *iscsi_unit_path(struct arena *arena, const char *target, uint32_t unit)
+{
+    return arena_printf(arena, "-iscsi-%s-lun-%" PRIu32, target, unit);
 }
 
 bool iscsi_same(const struct pool_def *a, const struct pool_def *b)

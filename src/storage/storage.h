@@ -25,7 +25,8 @@ struct storage {
     void *owner; /* of the callbacks, which may be NULL */
     /* STORAGE_POOL_EVENT_ID_*; event: STORAGE_POOL_EVENT_*, of a lifecycle event. Must not wait. */
     void (*notify)(void *owner, struct pool *pool, int event_id, int event);
-    /* Calls found() with every disk image of every running domain. Must not wait. */
+    /* Calls found() with every disk image of every running domain: its path, of one on an iSCSI server
+     * iscsi_unit_path(). Must not wait. */
     void (*each_disk)(void *owner,
                       void (*found)(void *context, const char *domain, const char *target, const char *path),
                       void *context);

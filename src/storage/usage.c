@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -16,7 +17,7 @@ struct search {
     struct arena *arena;
     struct disk_path *disks;
     size_t count, capacity;
-    const char *path; /* of the volume */
+    const char *path; /* of the volume; one that lies on a server has none of this host, and no '/' in front */
     const struct disk_path *found;
 };
 
@@ -60,15 +61,27 @@ static bool chain_has(const char *path, const struct stat *wanted)
     return false;
 }
 
+static bool is_here(const char *path)
+{
+    return *path == '/';
+}
+
 static void search_run(struct task *task)
 {
     struct search *search = container_of(task, struct search, task);
-    struct stat wanted;
-    if (stat(search->path, &wanted) < 0)
+    struct stat wanted = {0};
+    if (is_here(search->path) && stat(search->path, &wanted) < 0) {
+        if (errno != ENOENT) /* what is not there is not used */
+            error_system(&task->error, errno, "cannot look at '%s'", search->path);
         return;
-    for (size_t i = 0; i < search->count && !search->found; i++)
-        if (chain_has(search->disks[i].path, &wanted))
+    }
+    for (size_t i = 0; i < search->count && !search->found; i++) {
+        const char *path = search->disks[i].path;
+        if (is_here(path) != is_here(search->path))
+            continue;
+        if (is_here(path) ? chain_has(path, &wanted) : string_ends(search->path, path))
             search->found = &search->disks[i];
+    }
 }
 
 int storage_check_unused(struct storage *storage, const char *path, const char *operation, struct error *err)
