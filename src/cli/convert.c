@@ -99,7 +99,7 @@ static int done(struct invocation *in, const struct job *job, const struct repor
     return 0;
 }
 
-/* Ctrl-C and SIGTERM end the work at its next wait, so that it is taken back like any other that fails. */
+/* Ctrl-C and SIGTERM end the copying at its next wait, so that it is taken back like any other that fails. */
 struct guard {
     struct condition signalled;
     struct interrupt *interrupt;

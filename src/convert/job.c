@@ -173,11 +173,16 @@ static int place_all(const struct job *job, struct error *err)
     return 0;
 }
 
-static int do_all(struct job *job, const struct job_target *target, struct error *err)
+static int copy_disks(struct job *job, const struct job_target *target, struct error *err)
 {
-    if (job->phase == JOB_COPYING && (phase_enter(job, JOB_COPYING, err) < 0 || copy_all(job, target, err) < 0 ||
-                                      phase_enter(job, JOB_PLACING, err) < 0))
-        return -1;
+    if (job->phase != JOB_COPYING)
+        return 0;
+    return phase_enter(job, JOB_COPYING, err) < 0 || copy_all(job, target, err) < 0 ||
+                   phase_enter(job, JOB_PLACING, err) < 0 ? -1 : 0;
+}
+
+static int place_and_publish(struct job *job, const struct job_target *target, struct error *err)
+{
     if (job->phase == JOB_PLACING && (place_all(job, err) < 0 || phase_enter(job, JOB_PUBLISHING, err) < 0))
         return -1;
     return target->publish(target->owner, job, err);
@@ -215,14 +220,18 @@ int job_abort(struct job *job, const struct job_target *target, struct error *er
     return -1;
 }
 
+/* Only copying is cut off: what a daemon makes of a definition that nobody waits for is not known. */
 int job_run(struct job *job, const struct job_target *target, struct error *err)
 {
     struct error ours = {0}, back = {0};
-    if (do_all(job, target, &ours) == 0)
-        return job_journal_remove(job, err);
+    bool copied = copy_disks(job, target, &ours) == 0;
     bool shielded = fiber_shield(true);
-    int result = job_abort(job, target, &back);
+    bool published = copied && place_and_publish(job, target, &ours) == 0;
+    int result = published ? job_journal_remove(job, &back) : job_abort(job, target, &back);
     fiber_shield(shielded);
+    if (published)
+        return result == 0 ? 0 : error_set(err, back.code, "domain '%s' is converted and made known, but its journal "
+                                           "is still there (%s): see --resume", job->name, back.message);
     if (result < 0)
         return error_set(err, ours.code, "%s; and it could not all be taken back (%s): see --abort", ours.message,
                          back.message);

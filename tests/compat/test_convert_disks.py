@@ -218,15 +218,21 @@ def cut_off(words, uri, wrapper, number=signal.SIGKILL):
     assert process.wait(60) != 0
 
 
-@pytest.fixture
-def stopping(tmp_path):
-    """A directory with a qemu-img that makes the second copy wait."""
+def stopping_until(tmp_path):
+    """A directory with a qemu-img that makes the second copy wait until there is a file "go" in it."""
     folder = tmp_path / "bin"
     folder.mkdir()
     script = folder / "qemu-img"
-    script.write_text(f"#!/bin/sh\ncase \"$*\" in *sdb.part) touch {folder}/stopped; exec sleep 600;; esac\nexec /usr/bin/qemu-img \"$@\"\n")
+    script.write_text(f"#!/bin/sh\ncase \"$*\" in *sdb.part)\n  touch {folder}/stopped\n  until [ -e {folder}/go ]; do sleep 0.1; done;;\n"
+                      "esac\nexec /usr/bin/qemu-img \"$@\"\n")
     script.chmod(0o755)
     return folder
+
+
+@pytest.fixture
+def stopping(tmp_path):
+    """A directory with a qemu-img that makes the second copy wait."""
+    return stopping_until(tmp_path)
 
 
 def test_killed_then_resumed(host, connection, guest, pool, stopping):
@@ -249,6 +255,28 @@ def test_interrupted_it_takes_everything_back(host, connection, guest, pool, sto
     config, _ = guest
     cut_off(["-i", "xl", str(config), "-os", "kvm", "-on", "r"], host.uri, stopping, number)
     assert os.listdir(pool) == []
+
+
+def test_interrupted_while_it_publishes_it_finishes(host, connection, guest, pool, tmp_path):
+    """The daemon stands still with the request; what it will make of it cannot be taken back."""
+    config, _ = guest
+    daemon = host.pid
+    process = subprocess.Popen([GODWIT, "-c", host.uri, "convert", "-i", "xl", config, "-os", "kvm", "-on", "r", "--virt-type", "qemu"],
+                               env=dict(os.environ, PATH=f"{stopping_until(tmp_path)}:{os.environ['PATH']}"),
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: (tmp_path / "bin" / "stopped").exists(), timeout=60, what="the second copy")
+    os.kill(daemon, signal.SIGSTOP)
+    try:
+        (tmp_path / "bin" / "go").touch()
+        wait_until(lambda: json.loads((pool / ".r.convert").read_text())["phase"] == "publishing", timeout=20, what="publishing")
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+    finally:
+        os.kill(daemon, signal.SIGCONT)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 0, errors
+    assert sorted(os.listdir(pool)) == ["r-sda", "r-sdb", "r-sdc"]
+    connection.lookupByName("r")
 
 
 def test_killed_then_aborted(host, connection, guest, pool, stopping):
