@@ -181,6 +181,7 @@ static void adopt(struct guest *guest)
     domain->balloon_kib = status->balloon_kib;
     domain->cgroup = status->cgroup ? xstrdup(status->cgroup) : NULL;
     domain->incoming = status->incoming;
+    domain->lockless = status->lockless;
     domain->outgoing = status->outgoing;
     domain->reset_on_shutdown = status->reset_on_shutdown;
     domain->stopping = status->shutoff_reason >= 0;

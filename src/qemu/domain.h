@@ -49,6 +49,7 @@ struct domain {
     bool stopping;    /* we told QEMU to end: no crash to report */
     bool reset_on_shutdown; /* domain_reboot(): when the guest has powered off it is reset instead */
     bool incoming;    /* waits for a migration's end: clients see it paused */
+    bool lockless;    /* its start found locks that do not work: its images have leases (lease.h) */
     enum outgoing outgoing;
     struct migration *migration; /* of src/migrate; NULL = none */
     char migration_status[24];   /* QEMU's word in its last MIGRATION event; "" = none yet */

@@ -147,6 +147,8 @@ static void work(void *argument)
                 release(lease, leases->text);
             continue;
         }
+        if (leases->task == TASK_REPLACE && !lease->written)
+            continue;
         lease->unlocked = !locks_work(lease->image);
         if (!lease->unlocked || !lease->written)
             continue;
@@ -251,6 +253,14 @@ static void note_unlocked(struct domain_def *live, const struct leases *leases)
                 source->unlocked = leases->items[next++].unlocked;
 }
 
+static bool is_lockless(const struct leases *leases)
+{
+    for (size_t i = 0; i < leases->count; i++)
+        if (leases->items[i].written && leases->items[i].unlocked)
+            return true;
+    return false;
+}
+
 /* Those that this host's earlier guests left are replaced; anybody else's is an error. */
 static int settle(const struct domain *domain, struct leases *leases, bool *again, struct error *err)
 {
@@ -273,15 +283,17 @@ static int await(struct leases *leases, struct error *err)
     return await_slow_work(work, leases_free, leases, deadline_ms(LEASE_MS), err);
 }
 
-int lease_take(const struct domain *domain, struct domain_def *live, bool incoming, struct error *err)
+int lease_take(struct domain *domain, struct domain_def *live, bool incoming, struct error *err)
 {
     bool again = false;
+    domain->lockless = false;
     if (slow_work_is_full()) /* as domain_check_files(): QEMU will find out about its files */
         return 0;
     struct leases *leases = leases_new(domain, live, incoming ? TASK_LOOK : TASK_TAKE);
     if (await(leases, err) < 0)
         return error_wrap(err, "whether locks work where the disks of domain '%s' lie", live->name);
     note_unlocked(live, leases);
+    domain->lockless = is_lockless(leases);
     int rc = settle(domain, leases, &again, err);
     if (rc == 0 && again) {
         leases->task = TASK_REPLACE;
@@ -298,7 +310,7 @@ int lease_take(const struct domain *domain, struct domain_def *live, bool incomi
 int lease_take_over(const struct domain *domain, struct error *err)
 {
     bool again = false;
-    if (!domain_active(domain) || slow_work_is_full())
+    if (!domain_active(domain) || !domain->lockless)
         return 0;
     struct leases *leases = leases_new(domain, domain->object.live, TASK_REPLACE);
     if (await(leases, err) < 0)

@@ -39,12 +39,12 @@ int status_write(struct domain *domain, struct error *err)
     scoped_arena struct arena *arena = arena_new();
     scoped_free char *xml = status_xml(domain->object.live);
     scoped_json json_t *status = json_pack(
-        "{s:i, s:i, s:I, s:i, s:i, s:i, s:I, s:s*, s:s, s:b, s:b, s:i, s:i, s:s}", "version", STATUS_VERSION,
+        "{s:i, s:i, s:I, s:i, s:i, s:i, s:I, s:s*, s:s, s:b, s:b, s:b, s:i, s:i, s:s}", "version", STATUS_VERSION,
         "pid", (int)process_pid(domain->process), "start-time", (json_int_t)process_started(domain->process), "id",
         domain->object.id, "state", domain->state, "reason", domain->reason, "balloon-kib",
         (json_int_t)domain->balloon_kib, "cgroup", domain->cgroup, "monitor", domain->monitor_path, "incoming",
-        domain->incoming, "reset-on-shutdown", domain->reset_on_shutdown, "outgoing", domain->outgoing,
-        "shutoff-reason", domain->stopping ? domain->shutoff_reason : -1, "xml", xml);
+        domain->incoming, "lockless", domain->lockless, "reset-on-shutdown", domain->reset_on_shutdown, "outgoing",
+        domain->outgoing, "shutoff-reason", domain->stopping ? domain->shutoff_reason : -1, "xml", xml);
     scoped_free char *text = status ? json_dumps(status, JSON_INDENT(1)) : NULL;
     if (!text)
         return error_set(err, ERR_INTERNAL_ERROR, "the definition in use of domain '%s' is not valid UTF-8",
@@ -94,6 +94,7 @@ int status_load(struct status *status, const char *path, struct arena *arena, st
     status->balloon_kib = (uint64_t)balloon;
     status->incoming = incoming;
     status->reset_on_shutdown = reset;
+    status->lockless = !json_is_false(json_object_get(json, "lockless"));
     status->monitor = arena_strdup(arena, json_string_value(json_object_get(json, "monitor")) ?: "");
     status->cgroup = arena_strdup(arena, json_string_value(json_object_get(json, "cgroup")));
     status->xml = arena_strdup(arena, xml);

@@ -12,6 +12,7 @@ struct status {
     int id, state, reason, outgoing;
     int shutoff_reason;  /* why it is being ended; -1 = it is not */
     bool incoming, reset_on_shutdown;
+    bool lockless; /* also when an older daemon has not said */
     uint64_t balloon_kib;
     const char *monitor, *cgroup, *xml; /* in the arena */
 };
