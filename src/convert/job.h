@@ -62,8 +62,8 @@ struct job_target {
  * ERR_OPERATION_INVALID when a disk cannot be read here or its place is taken. */
 int job_plan(struct job *job, struct domain_def *def, struct report *report, struct error *err);
 
-/* Runs in a fiber and waits. Does it, from the phase on that it is in; takes everything back when it fails. A fiber that
- * is cancelled stops copying; when all is copied, it finishes. */
+/* Runs in a fiber and waits. Does it, from the phase on that it is in; takes everything back when it fails. A fiber
+ * that is cancelled stops copying; when all is copied, it finishes. */
 int job_run(struct job *job, const struct job_target *target, struct error *err);
 /* Waits. Takes back what there is of it. */
 int job_abort(struct job *job, const struct job_target *target, struct error *err);
