@@ -64,20 +64,21 @@ enum {
     IMAGE_PROGRESS = 1, /* it says how far it is */
     IMAGE_JSON = 2,     /* its output exists as JSON */
     IMAGE_SHARED = 4,   /* works on what a running domain uses; what it says may be of a moment ago */
+    IMAGE_LOOKS = 8,    /* copies nothing from the files that an image names, and changes none of them */
 };
 
 /* V(verb, its macro's word, what its operands are, what it is like, help). An "image" is there, a "new" one is not. */
 #define IMAGE_VERBS(V)                                                                                            \
-    V("check", CHECK, image, none, IMAGE_JSON, "look for damage in an image, or mend it")                         \
+    V("check", CHECK, image, none, IMAGE_JSON | IMAGE_LOOKS, "look for damage in an image, or mend it")           \
     V("commit", COMMIT, image, none, IMAGE_PROGRESS, "write what an image holds into the one below it")           \
-    V("compare", COMPARE, image, image, IMAGE_PROGRESS, "say whether two images hold the same")               \
-    V("convert", CONVERT, image, new, IMAGE_PROGRESS, "copy an image, perhaps to another format")             \
-    V("create", CREATE, new, size, 0, "make an empty image")                                                  \
-    V("info", INFO, image, none, IMAGE_JSON | IMAGE_SHARED, "say what an image is")                               \
-    V("map", MAP, image, none, IMAGE_JSON | IMAGE_SHARED, "list which parts of an image hold data")               \
+    V("compare", COMPARE, image, image, IMAGE_PROGRESS, "say whether two images hold the same")                   \
+    V("convert", CONVERT, image, new, IMAGE_PROGRESS, "copy an image, perhaps to another format")                 \
+    V("create", CREATE, new, size, 0, "make an empty image")                                                      \
+    V("info", INFO, image, none, IMAGE_JSON | IMAGE_SHARED | IMAGE_LOOKS, "say what an image is")                 \
+    V("map", MAP, image, none, IMAGE_JSON | IMAGE_SHARED | IMAGE_LOOKS, "list which parts of an image hold data") \
     V("rebase", REBASE, image, none, IMAGE_PROGRESS, "change what an image has below it")                         \
-    V("resize", RESIZE, image, size, 0, "change the size of an image's disk")                                 \
-    V("snapshot", SNAPSHOT, image, none, 0, "list, make, apply or remove snapshots inside of an image")
+    V("resize", RESIZE, image, size, 0, "change the size of an image's disk")                                     \
+    V("snapshot", SNAPSHOT, image, none, IMAGE_LOOKS, "list, make, apply or remove snapshots inside of an image")
 
 /* image-run's flags */
 enum {

@@ -76,6 +76,7 @@ static void qcow2_probe(const struct header *header, struct image *image)
     image->extended_l2 = incompatible & QCOW2_INCOMPATIBLE_L2;
     image->lazy_refcounts = version >= 3 && big(header, 80, 8) & QCOW2_COMPATIBLE_LAZY;
     uint64_t backing = big(header, 8, 8);
+    image->names_files = backing || image->data_file;
     if (backing)
         image->has_backing = name_copy(header, backing, big(header, 16, 4), image->backing, sizeof image->backing);
     qcow2_extensions(header, image, version >= 3 ? big(header, 100, 4) : QCOW2_HEADER_V2);
@@ -86,6 +87,7 @@ static void qcow_probe(const struct header *header, struct image *image)
     image->capacity = big(header, 24, 8);
     image->capacity_known = true;
     uint64_t backing = big(header, 8, 8);
+    image->names_files = backing;
     if (backing)
         image->has_backing = name_copy(header, backing, big(header, 16, 4), image->backing, sizeof image->backing);
 }
@@ -94,13 +96,15 @@ static void qed_probe(const struct header *header, struct image *image)
 {
     image->capacity = little(header, 48, 8);
     image->capacity_known = true;
-    if (little(header, 16, 8) & 1)
+    image->names_files = little(header, 16, 8) & 1;
+    if (image->names_files)
         image->has_backing = name_copy(header, little(header, 56, 4), little(header, 60, 4), image->backing,
                                        sizeof image->backing);
 }
 
 static void vmdk_probe(const struct header *header, struct image *image)
 {
+    image->names_files = true; /* its descriptor may, a text somewhere in it */
     if (__builtin_mul_overflow(little(header, 12, 8), UINT64_C(512), &image->capacity))
         return;
     image->capacity_known = true;

@@ -24,6 +24,7 @@ struct image {
     bool encrypted;          /* LUKS, inside of qcow2 or as it is */
     uint64_t payload;        /* LUKS as it is: where the data begins, bytes; 0 = not known */
     bool data_file;          /* qcow2: the data lies in another file */
+    bool names_files;        /* other files, perhaps where nobody looks here: QEMU opens and may write them */
     bool has_backing;
     char backing[IMAGE_BACKING_MAX]; /* as written: perhaps relative, "nbd:...", "json:..." */
     char backing_format[16];         /* "" when the header does not say */

@@ -84,7 +84,8 @@ static void look_release(struct task *task)
 }
 
 /* What the header says; of a volume, too, since it may have been written since the pool looked. */
-static int read_header(struct image_operand *operand, struct arena *arena, bool *encrypted, struct error *err)
+static int read_header(struct image_operand *operand, struct arena *arena, bool *encrypted, bool *names_files,
+                       struct error *err)
 {
     struct look *look = xcalloc(1, sizeof *look);
     look->task = (struct task){.run = look_run, .release = look_release};
@@ -97,6 +98,7 @@ static int read_header(struct image_operand *operand, struct arena *arena, bool 
     operand->backed = look->image.has_backing;
     operand->backing = arena_strdup(arena, backing);
     *encrypted = look->image.encrypted;
+    *names_files = look->image.names_files;
     return 0;
 }
 
@@ -128,11 +130,15 @@ static int find_volume(struct image_operand *operand, struct arena *arena, struc
 int image_operand_open(struct image_operand *operand, struct arena *arena, struct storage *storage, const char *word,
                        const char *format, unsigned how, const char *operation, struct error *err)
 {
-    bool encrypted;
+    bool encrypted, names_files;
     operand->shown = word;
     if (find_volume(operand, arena, storage, how & IMAGE_CHANGE, operation, err) < 0 ||
-        read_header(operand, arena, &encrypted, err) < 0)
+        read_header(operand, arena, &encrypted, &names_files, err) < 0)
         return -1;
+    if (!format && names_files && !(how & IMAGE_TRUST))
+        return error_set(err, ERR_OPERATION_DENIED, "by its header '%s' is %s and may name other files of the host, "
+                         "which a guest that writes to a raw disk could have made it say: name its format (--format, "
+                         "--second-format), %s or raw", operand->path, operand->format, operand->format);
     if (format)
         operand->format = format;
     const char *key = operand->use.volume && encrypted ? volume_encryption(arena, operand->use.volume) : NULL;

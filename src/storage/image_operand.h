@@ -23,9 +23,10 @@ void image_operand_finish(struct image_operand *operand);
 enum {
     IMAGE_CHANGE = 1, /* it is to be written */
     IMAGE_LOCKED = 2, /* no key is needed: its content is not looked at */
+    IMAGE_TRUST = 4,  /* what its header names may be opened: nothing of it is copied or changed */
 };
-/* Finds one that is there. format NULL: as its header says. how: the flags above. operation is for messages ("resize").
- * Begins to use a volume. Waits. */
+/* Finds one that is there. format NULL: as its header says, unless that names other files; a guest may have written it.
+ * how: the flags above. operation is for messages ("resize"). Begins to use a volume. Waits. */
 int image_operand_open(struct image_operand *operand, struct arena *arena, struct storage *storage, const char *word,
                        const char *format, unsigned how, const char *operation, struct error *err);
 /* Prepares one that is not: its temporary file is there. Waits. */

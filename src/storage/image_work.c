@@ -156,7 +156,8 @@ static int open_image(struct run *run, size_t number, struct error *err)
     struct image_work *work = run->work;
     struct image_operand *image = &run->images[number];
     const char *format = option(work, number ? "second-format" : "format");
-    unsigned how = (work->changes ? IMAGE_CHANGE : 0) | (!strcmp(run->verb->name, "info") ? IMAGE_LOCKED : 0);
+    unsigned how = (work->changes ? IMAGE_CHANGE : 0) | (!strcmp(run->verb->name, "info") ? IMAGE_LOCKED : 0) |
+                   (run->verb->traits & IMAGE_LOOKS ? IMAGE_TRUST : 0);
     if (image_operand_open(image, run->arena, work->storage, work->operands[number], format, how, run->verb->name,
                            err) < 0 ||
         check_unused(run, image->path, err) < 0)

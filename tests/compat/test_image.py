@@ -76,13 +76,43 @@ def test_chains_and_snapshots(host, folder):
     assert [one["name"] for one in as_json(host, "snapshot", top)["snapshots"]] == ["one"]
     image(host, "snapshot", top, "--delete", "one")
     assert "snapshots" not in as_json(host, "snapshot", top)
-    answer = image(host, "commit", top, "--dry-run")
+    answer = image(host, "commit", top, "--format", "qcow2", "--dry-run")
     assert answer.out.strip() == f"This writes what '{top}' holds into '{base}' and empties it."
     assert as_json(host, "map", base)[0]["data"] is False
-    image(host, "commit", top, "--yes")
+    image(host, "commit", top, "--format", "qcow2", "--yes")
     assert as_json(host, "map", base)[0]["data"] is True
-    image(host, "rebase", top, "--backing", "")
+    image(host, "rebase", top, "--format", "qcow2", "--backing", "")
     assert "backing-filename" not in image_info(top)
+
+
+def test_a_header_that_names_other_files_is_not_believed(host, folder):
+    """A guest that has a raw disk writes what it likes to its beginning."""
+    secret, plain = f"{folder}/secret", f"{folder}/plain"
+    with open(secret, "wb") as file:
+        file.write(b"of the host" * 1000)
+    image(host, "create", plain, "1M", "--to", "qcow2")
+    named = []
+    for name, options in (("backed", ["-b", secret, "-F", "raw"]), ("beside", ["-o", f"data_file={folder}/data"])):
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *options, f"{folder}/{name}", "1M"], check=True)
+        named.append(f"{folder}/{name}")
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", f"{folder}/far", "1M"], check=True)
+    with open(f"{folder}/far", "r+b") as file:  # within the first cluster, which QEMU reads
+        file.seek(8)
+        file.write((50000).to_bytes(8, "big") + len(secret).to_bytes(4, "big"))
+        file.seek(50000)
+        file.write(secret.encode())
+    for path in (*named, f"{folder}/far"):
+        for words in (["convert", path, f"{folder}/new"], ["compare", plain, path], ["rebase", path, "--backing", ""], ["commit", path],
+                      ["resize", path, "2M"]):
+            assert "could have made it say" in image(host, *words, ok=False).errors, words
+        assert as_json(host, "info", path)["format"] == "qcow2"
+        image(host, "convert", path, f"{folder}/new", "--format", "raw")
+        with open(f"{folder}/new", "rb") as file:
+            assert file.read(3) == b"QFI", "as raw it is what it is"
+        os.unlink(f"{folder}/new")
+    image(host, "convert", f"{folder}/backed", f"{folder}/new", "--format", "qcow2")
+    with open(f"{folder}/new", "rb") as file:
+        assert file.read(11) == b"of the host"
 
 
 def test_check_and_repair(host, folder):
@@ -108,7 +138,7 @@ def test_refusals(host, pool, connection, folder):
                                                  f"<source file='{volume.path()}'/><target dev='vda' bus='virtio'/></disk>"),
                                   libvirt.VIR_DOMAIN_START_PAUSED)
     for words in (["resize", f"{pool.name()}/used", "2M"], ["check", volume.path()], ["convert", volume.path(), f"{folder}/copy"],
-                  ["snapshot", volume.path(), "--create", "s"], ["commit", f"{folder}/over"]):
+                  ["snapshot", volume.path(), "--create", "s"], ["commit", f"{folder}/over", "--format", "qcow2"]):
         assert "the running domain 'busy' uses it (disk 'vda')" in image(host, *words, ok=False).errors, words
     assert as_json(host, "info", volume.path())["format"] == "qcow2"
     domain.destroy()
