@@ -42,7 +42,14 @@ struct offer {
     bool converges;      /* as predicted */
 };
 
-enum passenger_state { PASSENGER_WAITING, PASSENGER_MOVING, PASSENGER_MOVED, PASSENGER_FAILED, PASSENGER_STAYS };
+enum passenger_state {
+    PASSENGER_WAITING,
+    PASSENGER_MOVING,
+    PASSENGER_MOVED,
+    PASSENGER_FAILED,
+    PASSENGER_UNKNOWN, /* it failed, and where the guest is now could not be found out */
+    PASSENGER_STAYS,
+};
 
 struct passenger {
     struct wire_domain dom;

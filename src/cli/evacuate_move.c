@@ -96,8 +96,9 @@ static int note(struct run *run, struct passenger *one, struct connection *there
                                    moved ? WIRE_EVACUATION_OUTCOME_LEFT : WIRE_EVACUATION_OUTCOME_HERE, err);
 }
 
-static int move_one(struct run *run, struct passenger *one, struct connection *from, struct connection *to,
-                    struct error *err)
+/* Gives the state that it ends in; with an error unless that is MOVED. */
+static enum passenger_state move_one(struct run *run, struct passenger *one, struct connection *from,
+                                     struct connection *to, struct error *err)
 {
     struct evacuation *evacuation = run->evacuation;
     scoped_arena struct arena *arena = arena_new();
@@ -108,19 +109,25 @@ static int move_one(struct run *run, struct passenger *one, struct connection *f
     if (evacuation->bandwidth_mib && one->active)
         params_add_u64(&migration.params, MIGRATE_PARAM_BANDWIDTH, evacuation->bandwidth_mib);
     if (one->active && migrate_policy_steer(evacuation->in, &migration, err) < 0)
-        return -1;
+        return PASSENGER_FAILED;
     migrate_policy_meet(&migration);
     bool old = now_ns() - evacuation->planned_ns > (uint64_t)FRESH_MS * 1000000;
     if ((old && evacuation_ask_again(evacuation, one, err) < 0) ||
         (!evacuation->restore && evacuation_note_leaving(evacuation, one, err) < 0))
-        return -1;
+        return PASSENGER_FAILED;
     bool stopped = interrupt_came(run->interrupt);
     if (stopped)
         error_set(err, ERR_OPERATION_ABORTED, "it was interrupted before it began");
-    bool moved = !stopped && migration_run(&migration, err) == 0;
-    if (note(run, one, to, moved, migration.unsettled, moved ? err : &later) < 0 && moved)
-        return error_wrap(err, "it has moved to '%s', but the record of that could not be written", one->to->uri);
-    return moved ? 0 : -1;
+    if (!stopped && migration_run(&migration, err) < 0 && migration.arrived) {
+        output_warning(evacuation->in->shell, "domain '%s' has moved to '%s', but not without trouble: %s",
+                       one->dom.name, one->to->uri, err->message);
+        *err = (struct error){0};
+    }
+    bool moved = migration.arrived;
+    if (note(run, one, to, moved, migration.unsettled, &later) < 0 && moved)
+        output_warning(evacuation->in->shell, "domain '%s' has moved to '%s', but the record of that could not be "
+                       "written; the next run sees to it: %s", one->dom.name, one->to->uri, later.message);
+    return moved ? PASSENGER_MOVED : migration.unsettled ? PASSENGER_UNKNOWN : PASSENGER_FAILED;
 }
 
 static void move_fiber(void *owner)
@@ -131,11 +138,11 @@ static void move_fiber(void *owner)
     struct evacuation *evacuation = move.run->evacuation;
     struct connection *from = borrow(evacuation, one->from, &one->error);
     struct connection *to = from ? borrow(evacuation, one->to, &one->error) : NULL;
-    bool moved = to && move_one(move.run, one, from, to, &one->error) == 0;
+    enum passenger_state end = to ? move_one(move.run, one, from, to, &one->error) : PASSENGER_FAILED;
     give_back(one->from, from);
     give_back(one->to, to);
     one->took_ms = (now_ns() - one->started_ns) / 1000000;
-    one->state = moved ? PASSENGER_MOVED : PASSENGER_FAILED;
+    one->state = end;
     one->to->moving--;
     condition_wake(&move.run->changed);
 }
@@ -165,7 +172,8 @@ static struct tally count_all(const struct evacuation *evacuation)
         double cost = one->to ? (double)passenger_cost(one) : 0;
         tally.all += one->state != PASSENGER_STAYS;
         tally.moved += one->state == PASSENGER_MOVED;
-        tally.failed += one->state == PASSENGER_FAILED || (one->state == PASSENGER_WAITING && !one->to);
+        tally.failed += one->state == PASSENGER_FAILED || one->state == PASSENGER_UNKNOWN ||
+                        (one->state == PASSENGER_WAITING && !one->to);
         tally.moving += one->state == PASSENGER_MOVING;
         tally.cost += cost;
         tally.done += one->state == PASSENGER_MOVING ? cost * one->part : one->state == PASSENGER_WAITING ? 0 : cost;
@@ -192,10 +200,11 @@ static void look(struct run *run)
     struct evacuation *evacuation = run->evacuation;
     for (size_t i = 0; i < evacuation->count; i++) {
         struct passenger *one = &evacuation->passengers[i];
+        scoped_arena struct arena *arena = arena_new();
         struct domain_get_job_info_args args = {.dom = one->dom};
         struct domain_get_job_info_ret info = {0};
         if (one->state == PASSENGER_MOVING && one->from->control && !one->from->control->closed &&
-            remote_domain_get_job_info(one->from->control->client, &args, evacuation->in->arena, &info, NULL) == 0 &&
+            remote_domain_get_job_info(one->from->control->client, &args, arena, &info, NULL) == 0 &&
             info.data_total)
             one->part = 1 - (double)info.data_remaining / (double)info.data_total;
     }
@@ -219,6 +228,9 @@ static void tell_end(struct run *run, const struct passenger *one)
         return;
     if (one->state == PASSENGER_MOVED)
         printf("%s: moved to '%s' in %.1f s", one->dom.name, one->to->uri, (double)one->took_ms / 1000);
+    else if (one->state == PASSENGER_UNKNOWN)
+        printf("%s: failed after %.1f s, whether it is on '%s' or '%s' is not known: %s", one->dom.name,
+               (double)one->took_ms / 1000, one->from->uri, one->to->uri, one->error.message);
     else
         printf("%s: failed after %.1f s, stays on '%s': %s", one->dom.name, (double)one->took_ms / 1000,
                one->from->uri, one->error.message);
@@ -301,6 +313,7 @@ static const char *const result_words[] = {
     [PASSENGER_WAITING] = "left",
     [PASSENGER_MOVED] = "moved",
     [PASSENGER_FAILED] = "failed",
+    [PASSENGER_UNKNOWN] = "unknown",
     [PASSENGER_STAYS] = "none",
 };
 
@@ -334,7 +347,8 @@ static int judge(const struct run *run, struct error *err)
     scoped_text struct text names = {0};
     for (size_t i = 0; i < evacuation->count; i++) {
         const struct passenger *one = &evacuation->passengers[i];
-        if (one->state == PASSENGER_FAILED || (one->state == PASSENGER_WAITING && !one->to))
+        if (one->state == PASSENGER_FAILED || one->state == PASSENGER_UNKNOWN ||
+            (one->state == PASSENGER_WAITING && !one->to))
             text_printf(&names, "; '%s': %s", one->dom.name, one->error.message);
     }
     const char *cause = interrupt_came(run->interrupt)       ? "interrupted: "

@@ -328,8 +328,10 @@ static int move(struct invocation *in, struct migration *migration, const struct
     }
     if (watched_run(in, migration, err) == 0)
         return migration->flags & MIGRATE_OFFLINE ? 0 : migrate_verify(in, migration, *destination, uri, err);
-    return migration->unsettled ? error_wrap(err, "whether domain '%s' was migrated is not known", migration->dom.name)
-                                : command_failed(err, "domain '%s' was not migrated", migration->dom.name);
+    const char *name = migration->dom.name;
+    return migration->unsettled ? error_wrap(err, "whether domain '%s' was migrated is not known", name)
+           : migration->arrived ? error_wrap(err, "domain '%s' was migrated, but that was not finished", name)
+                                : command_failed(err, "domain '%s' was not migrated", name);
 }
 
 /* A guest that does not run, with its disks. */
@@ -340,7 +342,7 @@ static int move_offline(struct invocation *in, struct migration *migration, cons
     if (offline_copy_begin(in, migration, err) < 0)
         return -1;
     int rc = move(in, migration, destinations, destination, err);
-    if (offline_copy_end(in, migration, rc == 0, rc == 0 ? err : &later) < 0 && rc == 0)
+    if (offline_copy_end(in, migration, migration->arrived, rc == 0 ? err : &later) < 0 && rc == 0)
         return -1;
     return rc;
 }

@@ -282,9 +282,9 @@ static int after_begin(struct phases *phases, struct error *err)
     int owner = finish(phases, err);
     if (owner == WIRE_MIGRATION_OWNER_UNKNOWN) /* neither answer to the source would be safe */
         return -1;
-    bool arrived = owner == WIRE_MIGRATION_OWNER_DESTINATION;
+    bool arrived = phases->migration->arrived = owner == WIRE_MIGRATION_OWNER_DESTINATION;
     if (phase_confirm(phases, !arrived, arrived ? err : &later) < 0 && arrived)
-        return command_failed(err, "the domain runs on the destination, but the source could not let go of it");
+        return command_failed(err, "the domain is on the destination, but the source could not let go of it");
     return arrived ? 0 : -1;
 }
 

@@ -29,7 +29,7 @@ struct evacuation_entry {
 /* The domain is about to leave: on disk on return. A record that is there is replaced, but for the autostart mark that
  * it remembers. */
 int evacuation_leave(struct domain *domain, const char *destination, bool kept, struct error *err);
-/* The guest has left by a migration, for whatever reason it did: hold its job. When it is recorded as about to leave with
+/* The guest has left by a migration, whoever asked for that: hold its job. When it is recorded as about to leave with
  * its definition kept here, this is not started by itself any more. It is done before the journal forgets the migration
  * and not left to evacuation_left(), which never comes when the client is lost: the guest would run twice after the
  * reboot that it was evacuated for. What fails is logged. */

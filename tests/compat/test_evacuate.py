@@ -226,6 +226,31 @@ def test_client_lost_before_its_last_word(three):
     assert guests(home)["kept"] == before["kept"] and "kept" not in guests(second)
 
 
+def test_source_that_cannot_let_go(three):
+    """What has arrived has moved, whatever fails after that, and comes home again."""
+    home, second = three[:2]
+    make(home, "clings", autostart=True)
+    before = guests(home)
+    connection = libvirt.open(home.uri)
+    definition = f"{home.root}/etc/godwit/domains/{connection.lookupByName('clings').UUIDString()}.xml"
+    connection.close()
+    with open(definition) as file:
+        xml = file.read()
+    os.unlink(definition)
+    os.mkdir(definition)                        # cannot be removed like a file
+    answer = evacuate(three[:2])
+    os.rmdir(definition)
+    with open(definition, "w") as file:
+        file.write(xml)
+    assert "clings: moved to" in answer.out and "could not let go" in answer.errors and definition in answer.errors, answer
+    assert guests(second) == before
+    assert guests(home)["clings"][1:] == (True, False), "a definition that is left here is not started by itself"
+    godwit("migrate", "clings", second.tcp_uri, "--recover", uri=home.uri)
+    assert not guests(home)
+    evacuate(three, "--restore")
+    assert guests(home) == before and not guests(second)
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("victim", [0, 1], ids=["source", "destination"])
 def test_daemon_killed_meanwhile(three, victim):
