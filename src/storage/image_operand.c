@@ -102,17 +102,19 @@ static int read_header(struct image_operand *operand, struct arena *arena, bool 
     return 0;
 }
 
-static int find_volume(struct image_operand *operand, struct arena *arena, struct storage *storage, bool change,
-                       const char *operation, struct error *err)
+int image_operand_find(struct image_operand *operand, struct arena *arena, struct storage *storage, const char *word,
+                       unsigned how, const char *operation, struct error *err)
 {
-    const char *name = strrchr(operand->shown, '/') + 1;
+    const char *name;
     struct pool *pool;
+    operand->shown = word;
     if (*operand->shown != '/') {
         pool = find_pool(arena, storage, operand->shown, &name, err);
         if (!pool)
             return -1;
         take_pool(operand, pool);
     } else {
+        name = strrchr(operand->shown, '/') + 1;
         scoped_free char *directory = xprintf("%.*s", (int)(name - 1 - operand->shown), operand->shown);
         operand->path = operand->shown;
         pool = pool_at(storage, directory);
@@ -124,15 +126,14 @@ static int find_volume(struct image_operand *operand, struct arena *arena, struc
     if (!volume)
         return -1;
     operand->path = arena_strdup(arena, volume->path);
-    return volume_begin(&operand->use, volume, change, operation, err);
+    return volume_begin(&operand->use, volume, how & IMAGE_CHANGE, operation, err);
 }
 
 int image_operand_open(struct image_operand *operand, struct arena *arena, struct storage *storage, const char *word,
                        const char *format, unsigned how, const char *operation, struct error *err)
 {
     bool encrypted, names_files;
-    operand->shown = word;
-    if (find_volume(operand, arena, storage, how & IMAGE_CHANGE, operation, err) < 0 ||
+    if (image_operand_find(operand, arena, storage, word, how, operation, err) < 0 ||
         read_header(operand, arena, &encrypted, &names_files, err) < 0)
         return -1;
     if (!format && names_files && !(how & IMAGE_TRUST))

@@ -29,6 +29,9 @@ enum {
  * how: the flags above. operation is for messages ("resize"). Begins to use a volume. Waits. */
 int image_operand_open(struct image_operand *operand, struct arena *arena, struct storage *storage, const char *word,
                        const char *format, unsigned how, const char *operation, struct error *err);
+/* Begins to use the volume, if it is one, and knows its path; what it holds is not looked at. The rest as above. */
+int image_operand_find(struct image_operand *operand, struct arena *arena, struct storage *storage, const char *word,
+                       unsigned how, const char *operation, struct error *err);
 /* Prepares one that is not: its temporary file is there. Waits. */
 int image_operand_make(struct image_operand *operand, struct arena *arena, struct storage *storage, const char *word,
                        struct error *err);

@@ -37,6 +37,7 @@ struct run {
     struct arena *arena;
     const struct verb *verb;
     struct image_operand images[2]; /* in the order of the operands */
+    struct image_operand below;     /* what a commit writes to, where that is a file */
     const char *size;
 };
 
@@ -44,6 +45,7 @@ static void run_finish(struct run *run)
 {
     image_operand_finish(&run->images[0]);
     image_operand_finish(&run->images[1]);
+    image_operand_finish(&run->below);
 }
 #define scoped_run scope_cleanup(run_finish)
 
@@ -106,8 +108,8 @@ static const char *plan(struct run *run)
                                                      option(work, "repair")) : NULL;
     if (strcmp(verb, "commit") == 0)
         return arena_printf(run->arena, "writes what '%s' holds into '%s'%s", image,
-                            option(work, "base") ?: run->images[0].backing ?: "the image below it",
-                            option(work, "keep") ? "" : " and empties it");
+                            run->below.path ?: "the image below it",
+                            option(work, "keep") || option(work, "base") ? "" : " and empties it");
     if (strcmp(verb, "convert") == 0)
         return arena_printf(run->arena, "copies '%s' (%s) to the new '%s' (%s)", image, run->images[0].format,
                             run->images[1].path, option(work, "to") ?: "raw");
@@ -162,9 +164,17 @@ static int open_image(struct run *run, size_t number, struct error *err)
                            err) < 0 ||
         check_unused(run, image->path, err) < 0)
         return -1;
-    if (number == 0 && strcmp(run->verb->name, "commit") == 0 && image->backing)
-        return check_unused(run, option(work, "base") ?: image->backing, err);
     return 0;
+}
+
+static int open_below(struct run *run, struct error *err)
+{
+    const char *below = option(run->work, "base") ?: run->images[0].backing;
+    if (strcmp(run->verb->name, "commit") != 0 || !below)
+        return 0;
+    if (image_operand_find(&run->below, run->arena, run->work->storage, below, IMAGE_CHANGE, "commit to", err) < 0)
+        return -1;
+    return check_unused(run, run->below.path, err);
 }
 
 static int open_operands(struct run *run, bool make, struct error *err)
@@ -186,7 +196,7 @@ static int open_operands(struct run *run, bool make, struct error *err)
             run->images[i].path = work->operands[i];
         }
     }
-    return 0;
+    return open_below(run, err);
 }
 
 /* -- the command --------------------------------------------------------------------------------------------------- */
@@ -305,7 +315,8 @@ static int execute(struct run *run, const struct argv *argv, struct error *err)
 
 int image_work_run(struct image_work *work, struct arena *arena, struct error *err)
 {
-    scoped_run struct run run = {.work = work, .arena = arena, .images = {IMAGE_OPERAND, IMAGE_OPERAND}};
+    scoped_run struct run run = {.work = work, .arena = arena, .images = {IMAGE_OPERAND, IMAGE_OPERAND},
+                                .below = IMAGE_OPERAND};
     bool only_plan = work->flags & IMAGE_RUN_PLAN;
     work->output = "";
     run.verb = find_verb(work, err);
@@ -324,5 +335,7 @@ int image_work_run(struct image_work *work, struct arena *arena, struct error *e
             rc = image_operand_publish(&run.images[i], work->client, err);
     if (work->changes && run.images[0].use.volume)
         volume_reread(run.images[0].use.volume);
+    if (run.below.use.volume)
+        volume_reread(run.below.use.volume);
     return rc < 0 ? error_wrap(err, "cannot %s image '%s'", work->verb, work->operands[0]) : 0;
 }

@@ -138,7 +138,8 @@ def test_refusals(host, pool, connection, folder):
                                                  f"<source file='{volume.path()}'/><target dev='vda' bus='virtio'/></disk>"),
                                   libvirt.VIR_DOMAIN_START_PAUSED)
     for words in (["resize", f"{pool.name()}/used", "2M"], ["check", volume.path()], ["convert", volume.path(), f"{folder}/copy"],
-                  ["snapshot", volume.path(), "--create", "s"], ["commit", f"{folder}/over", "--format", "qcow2"]):
+                  ["snapshot", volume.path(), "--create", "s"], ["commit", f"{folder}/over", "--format", "qcow2"],
+                  ["commit", f"{folder}/over", "--format", "qcow2", "--base", f"{pool.name()}/used", "--dry-run"]):
         assert "the running domain 'busy' uses it (disk 'vda')" in image(host, *words, ok=False).errors, words
     assert as_json(host, "info", volume.path())["format"] == "qcow2"
     domain.destroy()
