@@ -3,17 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fiber.h"
-#include "base/process.h"
-#include "base/text.h"
-
-#define ERRORS_MAX 4096
+#include "storage/qemu_img_run.h"
 
 static struct argv *copy_argv(struct arena *arena, const struct job *job, const struct job_disk *disk)
 {
@@ -34,69 +28,31 @@ static struct argv *copy_argv(struct arena *arena, const struct job *job, const 
     return argv;
 }
 
-/* qemu-img's "    (12.50/100%)\r": the last one that is whole. */
-static void progress_take(const struct text *words, const struct job *job, size_t index,
-                          const struct job_target *target)
+struct progress {
+    const struct job *job;
+    size_t index;
+    const struct job_target *target;
+    double told; /* percent: qemu-img says its last word twice */
+};
+
+static void progress_tell(void *owner, double percent)
 {
-    const char *last = words->data ? memrchr(words->data, '(', words->length) : NULL;
-    double percent;
-    if (last && strchr(last, ')') && sscanf(last, "(%lf/", &percent) == 1)
-        target->progress(target->owner, job, index, percent);
+    struct progress *progress = owner;
+    if (percent <= progress->told)
+        return;
+    progress->told = percent;
+    progress->target->progress(progress->target->owner, progress->job, progress->index, percent);
 }
 
-/* Until the program closes its output, which is when it ends. */
-static int progress_follow(int fd, const struct job *job, size_t index, const struct job_target *target,
-                           struct error *err)
-{
-    for (;;) {
-        scoped_text struct text words = {0};
-        if (await_fd(fd, POLLIN, DEADLINE_NONE, err) < 0)
-            return -1;
-        ssize_t got = read(fd, text_reserve(&words, 512), 512);
-        if (got == 0)
-            return 0;
-        if (got < 0 && errno != EAGAIN && errno != EINTR)
-            return error_system(err, errno, "cannot read what qemu-img says");
-        words.length = got > 0 ? (size_t)got : 0;
-        if (got > 0) {
-            words.data[got] = '\0';
-            progress_take(&words, job, index, target);
-        }
-    }
-}
-
-static void last_words(int fd, char *words, size_t size)
-{
-    ssize_t got = read(fd, words, size - 1);
-    words[got > 0 ? got : 0] = '\0';
-    words[strcspn(words, "\n")] = '\0';
-}
-
+/* However long it takes: there are disks that take days, and a person sees how far it is and can end it. */
 static int copy_run(struct arena *arena, const struct job *job, size_t index, const struct job_target *target,
                     struct error *err)
 {
-    int out[2], errors[2];
-    if (pipe2(out, O_CLOEXEC | O_NONBLOCK) < 0)
-        return error_system(err, errno, "cannot make a pipe");
-    scoped_fd int out_read = out[0], out_write = out[1];
-    if (pipe2(errors, O_CLOEXEC | O_NONBLOCK) < 0)
-        return error_system(err, errno, "cannot make a pipe");
-    scoped_fd int errors_read = errors[0], errors_write = errors[1];
-    const struct process_options options = {.stdin_fd = -1, .stdout_fd = out_write, .stderr_fd = errors_write};
-    scoped_process struct process *process = process_spawn(copy_argv(arena, job, &job->disk[index]), &options, err);
-    if (!process)
-        return -1;
-    close(steal_fd(&out_write));
-    close(steal_fd(&errors_write));
-    if (progress_follow(out_read, job, index, target, err) < 0 || process_wait(process, DEADLINE_NONE, err) < 0)
-        return -1;
-    if (process_status(process) == 0)
-        return 0;
-    char words[ERRORS_MAX];
-    last_words(errors_read, words, sizeof words);
-    return error_set(err, ERR_OPERATION_FAILED, "cannot copy '%s' to '%s': qemu-img failed (%s): %s",
-                     job->disk[index].source, job->disk[index].part,
-                     process_status_text(arena, process_status(process)), words);
+    const struct job_disk *disk = &job->disk[index];
+    struct progress progress = {.job = job, .index = index, .target = target, .told = -1};
+    struct image_run run = {.argv = copy_argv(arena, job, disk), .until = DEADLINE_NONE, .progress = progress_tell,
+                            .owner = &progress};
+    return qemu_img_run(&run, err) < 0 ? error_wrap(err, "cannot copy '%s' to '%s'", disk->source, disk->part) : 0;
 }
 
 struct flush {

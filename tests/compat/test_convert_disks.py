@@ -179,7 +179,7 @@ TAKEN = "4f1c0a3c-3b39-4fd4-8b70-5d0e3b3d3d3d"
 
 
 @pytest.mark.parametrize("fault, message", [
-    ("missing", "cannot read"), ("damaged", "qemu-img failed"), ("refused", "cannot define domain 'guest'"),
+    ("missing", "cannot read"), ("damaged", "'qemu-img convert' failed"), ("refused", "cannot define domain 'guest'"),
     ("taken", "is there already"), ("uuid", "a domain with the UUID of 'guest'")])
 def test_a_failure_leaves_nothing(host, connection, guest, pool, tmp_path, fault, message):
     config, images = guest
