@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -19,6 +20,7 @@ enum {
 enum task {
     TASK_LOOK,    /* only find out where locks do not work */
     TASK_TAKE,    /* make what is not there */
+    TASK_RETAKE,  /* make what could not be taken, in the place of what was found then */
     TASK_REPLACE, /* make it, whoever had it */
     TASK_RELEASE, /* remove what is ours */
 };
@@ -121,6 +123,57 @@ static void take(struct held *lease, const char *text)
         memcpy(lease->found, "?", 2);
 }
 
+/* Two guests of this host may find the same stale lease; only one of them may take its place. */
+struct change {
+    const char *path;
+    struct change *next;
+};
+static pthread_mutex_t changes_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct change *changes;
+
+static bool change_begin(struct change *change)
+{
+    bool alone = true;
+    pthread_mutex_lock(&changes_lock);
+    for (const struct change *other = changes; other && alone; other = other->next)
+        alone = strcmp(other->path, change->path) != 0;
+    if (alone) {
+        change->next = changes;
+        changes = change;
+    }
+    pthread_mutex_unlock(&changes_lock);
+    return alone;
+}
+
+static void change_end(const struct change *change)
+{
+    pthread_mutex_lock(&changes_lock);
+    struct change **at = &changes;
+    while (*at != change)
+        at = &(*at)->next;
+    *at = change->next;
+    pthread_mutex_unlock(&changes_lock);
+}
+
+static void retake(struct held *lease, const char *text)
+{
+    char stale[LEASE_MAX];
+    struct change change = {.path = lease->path};
+    memcpy(stale, lease->found, sizeof stale);
+    lease->found[0] = '\0';
+    lease->errnum = EBUSY;
+    if (!change_begin(&change))
+        return;
+    read_lease(lease);
+    if (!*lease->found || strcmp(lease->found, stale) == 0) {
+        unlink(lease->path);
+        lease->found[0] = '\0';
+        lease->errnum = 0;
+        take(lease, text);
+    }
+    change_end(&change);
+}
+
 static void replace(struct held *lease, const char *text)
 {
     scoped_free char *fresh = xprintf("%s.new", lease->path);
@@ -130,10 +183,14 @@ static void replace(struct held *lease, const char *text)
 
 static void release(struct held *lease, const char *text)
 {
+    struct change change = {.path = lease->path};
+    if (!change_begin(&change))
+        return; /* another guest takes its place */
     read_lease(lease);
     if (*lease->found && line_is_same(lease->found, text, "host-uuid") && line_is_same(lease->found, text, "uuid") &&
         line_is_same(lease->found, text, "id"))
         unlink(lease->path);
+    change_end(&change);
 }
 
 static void work(void *argument)
@@ -141,6 +198,11 @@ static void work(void *argument)
     struct leases *leases = argument;
     for (size_t i = 0; i < leases->count; i++) {
         struct held *lease = &leases->items[i];
+        if (leases->task == TASK_RETAKE) {
+            if (lease->errnum)
+                retake(lease, leases->text);
+            continue;
+        }
         lease->errnum = 0;
         if (leases->task == TASK_RELEASE) {
             if (lease->written)
@@ -180,7 +242,7 @@ static char *line_copy(struct arena *arena, const char *text, const char *key)
     return value ? arena_strndup(arena, value, length) : arena_strdup(arena, "?");
 }
 
-/* Left by a crash of this host or its daemon. */
+/* Left by a crash of this host or its daemon. A guest that starts has its leases before it is active. */
 static bool is_stale(const struct domain *domain, const struct leases *leases, const struct held *lease,
                      struct arena *arena)
 {
@@ -188,8 +250,10 @@ static bool is_stale(const struct domain *domain, const struct leases *leases, c
     if (!line_is_same(lease->found, leases->text, "host-uuid") ||
         uuid_parse(line_copy(arena, lease->found, "uuid"), uuid) < 0)
         return false;
-    const struct domain *other = driver_find(domain->driver, uuid, NULL);
-    return !other || other == domain || !domain_active(other);
+    struct object *object;
+    HASH_FIND(by_uuid, domain->driver->domains.by_uuid, uuid, UUID_SIZE, object); /* a hidden one, too */
+    const struct domain *other = object ? domain_of(object) : NULL;
+    return !other || other == domain || (!domain_active(other) && !other->starting);
 }
 
 static int refuse(const struct leases *leases, const struct held *lease, struct error *err)
@@ -261,7 +325,7 @@ static bool is_lockless(const struct leases *leases)
     return false;
 }
 
-/* Those that this host's earlier guests left are replaced; anybody else's is an error. */
+/* Those that this host's earlier guests left are to be retaken (again NULL: no more); anybody else's is an error. */
 static int settle(const struct domain *domain, struct leases *leases, bool *again, struct error *err)
 {
     scoped_arena struct arena *arena = arena_new();
@@ -269,7 +333,7 @@ static int settle(const struct domain *domain, struct leases *leases, bool *agai
         const struct held *lease = &leases->items[i];
         if (!lease->errnum)
             continue;
-        if (!*lease->found || !is_stale(domain, leases, lease, arena))
+        if (!again || !*lease->found || !is_stale(domain, leases, lease, arena))
             return refuse(leases, lease, err);
         *again = true;
     }
@@ -296,10 +360,12 @@ int lease_take(struct domain *domain, struct domain_def *live, bool incoming, st
     domain->lockless = is_lockless(leases);
     int rc = settle(domain, leases, &again, err);
     if (rc == 0 && again) {
-        leases->task = TASK_REPLACE;
-        if (await(leases, err) < 0)
+        leases->task = TASK_RETAKE;
+        if (await(leases, err) < 0) {
+            lease_release(domain, live);
             return error_wrap(err, "taking the leases of the disks of domain '%s'", live->name);
-        rc = settle(domain, leases, &again, err);
+        }
+        rc = settle(domain, leases, NULL, err);
     }
     leases_free(leases);
     if (rc < 0)
@@ -309,7 +375,6 @@ int lease_take(struct domain *domain, struct domain_def *live, bool incoming, st
 
 int lease_take_over(const struct domain *domain, struct error *err)
 {
-    bool again = false;
     if (!domain_active(domain) || !domain->lockless)
         return 0;
     struct leases *leases = leases_new(domain, domain->object.live, TASK_REPLACE);
@@ -317,7 +382,7 @@ int lease_take_over(const struct domain *domain, struct error *err)
         return error_wrap(err, "taking over the leases of its disks");
     for (size_t i = 0; i < leases->count; i++)
         leases->items[i].found[0] = '\0';
-    int rc = settle(domain, leases, &again, err);
+    int rc = settle(domain, leases, NULL, err);
     leases_free(leases);
     return rc;
 }

@@ -6,8 +6,8 @@
 /* Leases: what protects an image from being written by two hosts where locks do not work. QEMU locks its images, and a
  * file system that refuses locks would keep it from starting at all. There QEMU is told not to lock, and a small file
  * beside each image that the guest writes to, `.IMAGE.godwit-lease`, says whose it is: host, domain, since when. Where
- * locks work no such file is made. A lease whose host is this one is ours to take, unless its guest runs: it was left
- * by a crash. Shareable disks have none. */
+ * locks work no such file is made. A lease whose host is this one is ours to take, unless its guest runs or
+ * starts: it was left by a crash. Shareable disks have none. */
 
 /* Before QEMU is started: finds out where locks do not work (<disk_source>.unlocked) and takes the leases there. For
  * an incoming guest it only finds out: the source has them. Notes <domain>.lockless. ERR_OPERATION_INVALID when another

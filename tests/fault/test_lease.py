@@ -4,6 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
 
 import libvirt
 import pytest
@@ -92,6 +93,26 @@ def test_two_hosts_one_image(disk, two_hosts):
     wait_until(lambda: not lease_of(disk), what="the lease goes with its guest")
     start(there, xml("other", disk))
     assert holder(disk) == ("host-b", "other")
+
+
+def test_two_starts_of_one_image(disk, two_hosts):
+    """A guest has its lease before it is there; so has one of two that find what a crash left."""
+    host = two_hosts[0]
+    script = f"{host.root}/etc/libvirt/hooks/qemu"
+    os.makedirs(os.path.dirname(script), exist_ok=True)
+    with open(script, "w", encoding="utf-8") as file:
+        file.write("#!/bin/bash\n[[ $1 == leased && $2 == start ]] && while [[ -x $0 ]]; do sleep 0.1; done\nexit 0\n")
+    os.chmod(script, 0o755)
+    first = threading.Thread(target=start, args=(host, xml("leased", disk)))
+    first.start()
+    try:
+        wait_until(lambda: lease_of(disk), what="the lease of a guest that starts")
+        words = refused(host, xml("other", disk))
+        assert "'leased' of host 'host-a'" in words, words
+    finally:
+        os.unlink(script)
+        first.join(60)
+    assert state(host) == RUNNING and holder(disk) == ("host-a", "leased")
 
 
 def test_a_lease_that_this_host_left(disk, two_hosts):
