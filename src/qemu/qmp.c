@@ -185,14 +185,15 @@ static void write_some(struct qmp *qmp)
     watch_set(qmp->watch, rest ? UV_READABLE | UV_WRITABLE : UV_READABLE);
 }
 
-/* Asks for all that it offers and we use, before all else: QEMU takes nothing else first, and this only once. */
+/* Asks for all that it offers and we use, before all else: QEMU takes nothing else first, and this only once. One that
+ * is only asked what it can do has no guest to wait for. */
 static void negotiate(struct qmp *qmp, const json_t *greeting)
 {
     scoped_text struct text out = {0};
     size_t i;
     json_t *offered;
     json_array_foreach (json_object_get(greeting, "capabilities"), i, offered)
-        qmp->out_of_band |= string_equal(json_string_value(offered), "oob");
+        qmp->out_of_band |= qmp->callbacks.event && string_equal(json_string_value(offered), "oob");
     qmp_message_append(&out, "qmp_capabilities",
                        qmp->out_of_band ? json_pack("{s:[s]}", "enable", "oob") : NULL, HANDSHAKE_ID, false);
     qmp_output_add_first(&qmp->output, &out);
