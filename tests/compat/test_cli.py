@@ -117,7 +117,7 @@ def test_every_command_explains_itself():
 
 # Options that virsh has not; every command takes --output besides.
 OWN = {"help": {"man"}, "migrate": {"check", "status", "recover", "owner", "comp-zlib-level", "comp-zstd-level", "map-bridge",
-                                    "map-network", "map-pool", "policy", "policies", "time-budget", "max-pause", "no-disruption"}}
+                                    "map-network", "map-pool", "policy", "policies", "time-budget", "max-pause", "no-disruption", "verify"}}
 OWN_COMMANDS = {"evacuate", "convert"}
 
 

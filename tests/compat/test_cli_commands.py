@@ -203,15 +203,16 @@ def test_interactive_shell(guests, scratch):
     terminal.type("connect --readonly\r")
     terminal.wait_for("godwit > ")
     terminal.type("quit\r")
-    assert terminal.process.wait(10) == 0
+    assert terminal.process.wait(60) == 0
     terminal.close()
     again = Terminal(uri=guests.uri, env=env)
     again.wait_for("godwit # ")
     again.type("\x10\x10\x10\x10\r")          # four commands back in the history
     again.wait_for("/usr\r\n")
     again.wait_for("godwit # ")
+    again.wait_raw()
     again.type("\x04")
-    assert again.process.wait(10) == 0
+    assert again.process.wait(60) == 0
     again.close()
 
 

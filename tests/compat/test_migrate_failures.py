@@ -51,6 +51,7 @@ def moves_now(traveller):
     traveller.ends()
 
 
+@pytest.mark.full       # as for the daemons below
 def test_client_killed(two_hosts, traveller):
     mover = start_slowly(traveller)
     mover.kill()

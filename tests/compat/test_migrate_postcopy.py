@@ -7,7 +7,7 @@ import libvirt
 import pytest
 
 from helpers.cli import godwit
-from helpers.tools import table, virsh, wait_until
+from helpers.tools import long, table, virsh, wait_until
 from helpers.traveller import PAUSED, ROUTE, RUNNING, SHUTOFF, Traveller
 
 pytestmark = pytest.mark.godwit
@@ -27,7 +27,7 @@ def arrived(traveller):
     traveller.ends()
 
 
-@pytest.mark.parametrize("words", [["--postcopy-after-precopy"], ["--timeout", "2", "--timeout-postcopy", "--p2p"]],
+@pytest.mark.parametrize("words", [["--postcopy-after-precopy"], long(["--timeout", "2", "--timeout-postcopy", "--p2p"])],
                          ids=["after-precopy", "timeout-p2p"])
 def test_switch_by_virsh(two_hosts, busy, words):
     seen = []

@@ -185,7 +185,7 @@ def test_progress_and_abort(two_hosts, carrier):
     carrier.ends()
 
 
-@pytest.mark.parametrize("victim", ["qemu", "source", long("destination"), long("client")])
+@pytest.mark.parametrize("victim", ["source", long("qemu"), long("destination"), long("client")])
 def test_death_while_copying(two_hosts, carrier, victim):
     with open(carrier.disk, "r+b") as disk:
         disk.seek(4 << 20)

@@ -4,6 +4,7 @@ import os
 import pty
 import select
 import subprocess
+import termios
 import time
 
 
@@ -31,6 +32,14 @@ class Terminal:
                 except OSError:
                     assert words in self.text, f"{self.name} ended before '{words}': {self.text[-800:]}"
         self.text = self.text[self.text.index(words) + len(words):]
+
+    def wait_raw(self, timeout=20):
+        """Waits until the program reads keys and not lines. libedit shows its prompt before that; a Ctrl-D in between is the
+        kernel's, which makes a zero byte of it."""
+        deadline = time.monotonic() + timeout
+        while termios.tcgetattr(self.master)[3] & termios.ICANON:
+            assert time.monotonic() < deadline, f"{self.name} reads lines"
+            time.sleep(0.01)
 
     def close(self):
         if self.process.poll() is None:
