@@ -74,6 +74,22 @@ static bool line_is_same(const char *a, const char *b, const char *key)
 
 /* -- on the worker ------------------------------------------------------------------------------------------------- */
 
+static char *lease_path(const char *image)
+{
+    const char *name = strrchr(image, '/') + 1;
+    return xprintf("%.*s.%s.godwit-lease", (int)(name - image), image, name);
+}
+
+/* An image that is reached by a link has the lease that it has by its own name. */
+static void resolve(struct held *lease)
+{
+    scoped_free char *real = realpath(lease->image, NULL);
+    if (!real)
+        return;
+    free(lease->path);
+    lease->path = lease_path(real);
+}
+
 /* By trying it. A lock that somebody else holds is one that works. */
 static bool locks_work(const char *image)
 {
@@ -198,6 +214,8 @@ static void work(void *argument)
     struct leases *leases = argument;
     for (size_t i = 0; i < leases->count; i++) {
         struct held *lease = &leases->items[i];
+        if (lease->written)
+            resolve(lease);
         if (leases->task == TASK_RETAKE) {
             if (lease->errnum)
                 retake(lease, leases->text);
@@ -283,14 +301,13 @@ static size_t each_layer(struct leases *leases, const struct domain_def *live)
     for (uint32_t i = 0; i < live->disks.count; i++) {
         const struct disk *disk = live->disks.item[i];
         for (const struct disk_source *source = &disk->source; source; source = source->backing) {
-            const char *slash = source->file ? strrchr(source->file, '/') : NULL;
-            if (!slash)
+            if (!source->file || !strchr(source->file, '/'))
                 continue;
             count++;
             if (leases)
                 leases->items[leases->count++] = (struct held){
                     .image = xstrdup(source->file),
-                    .path = xprintf("%.*s/.%s.godwit-lease", (int)(slash - source->file), source->file, slash + 1),
+                    .path = lease_path(source->file),
                     .target = xstrdup(disk->target ? disk->target : ""),
                     .written = is_written(disk, source),
                 };

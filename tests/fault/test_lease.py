@@ -86,6 +86,10 @@ def test_two_hosts_one_image(disk, two_hosts):
     assert holder(disk) == ("host-a", "leased") and lease_of(disk)["since"].endswith("Z")
     words = refused(there, xml("other", disk))
     assert "'leased' of host 'host-a'" in words and ".disk.raw.godwit-lease" in words and "remove that file" in words, words
+    link = f"{os.path.dirname(os.path.dirname(disk))}/link.raw"
+    os.symlink(disk, link)
+    words = refused(there, xml("other", link))
+    assert "'leased' of host 'host-a'" in words, words
     words = refused(here, xml("other", disk))
     assert "'leased' of host 'host-a'" in words or "already in use" in words, words
     assert holder(disk) == ("host-a", "leased"), "a refused start took the lease away"
