@@ -338,11 +338,12 @@ static int move(struct invocation *in, struct migration *migration, const struct
 static int move_offline(struct invocation *in, struct migration *migration, const struct destinations *destinations,
                         struct connection **destination, struct error *err)
 {
+    struct offline_copy copy = {.in = in, .migration = migration};
     struct error later = {0};
-    if (offline_copy_begin(in, migration, err) < 0)
+    if (offline_copy_begin(&copy, err) < 0)
         return -1;
     int rc = move(in, migration, destinations, destination, err);
-    if (offline_copy_end(in, migration, migration->arrived, rc == 0 ? err : &later) < 0 && rc == 0)
+    if (offline_copy_end(&copy, rc == 0 ? err : &later) < 0 && rc == 0)
         return -1;
     return rc;
 }

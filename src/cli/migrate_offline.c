@@ -1,10 +1,51 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli/migrate_offline.h"
 
+#include <string.h>
+
+#include "cli/event.h"
+
 enum { AGAIN_MS = 30000, STEP_MS = 500 }; /* for a daemon that is being restarted */
 
-int offline_copy_begin(struct invocation *in, struct migration *migration, struct error *err)
+static void lifecycle_event(void *owner, const struct wire_procedure *procedure, const void *data)
 {
+    struct offline_copy *copy = owner;
+    const struct event_kind *kind = event_kind_of(procedure);
+    if (!kind || kind->id != DOMAIN_EVENT_ID_LIFECYCLE)
+        return;
+    const struct domain_event_callback_lifecycle_event *event = data;
+    copy->resumed |= event->event == DOMAIN_EVENT_RESUMED &&
+                     memcmp(event->dom.uuid, copy->migration->dom.uuid, UUID_SIZE) == 0;
+}
+
+static int listen(struct offline_copy *copy, struct error *err)
+{
+    struct connection *source = copy->migration->source;
+    const struct connect_domain_event_callback_register_any_args args = {.event_id = DOMAIN_EVENT_ID_LIFECYCLE,
+                                                                         .dom = &copy->migration->dom};
+    struct connect_domain_event_callback_register_any_ret ret;
+    copy->listener = (struct listener){.event = lifecycle_event, .owner = copy};
+    connection_listen(source, &copy->listener);
+    if (remote_connect_domain_event_callback_register_any(source->client, &args, copy->in->arena, &ret, err) < 0) {
+        connection_unlisten(&copy->listener);
+        return command_failed(err, "cannot hear of what happens to domain '%s'", copy->migration->dom.name);
+    }
+    copy->callback = ret.callback_id;
+    return 0;
+}
+
+static void unlisten(struct offline_copy *copy)
+{
+    const struct connect_domain_event_callback_deregister_any_args args = {.callback_id = copy->callback};
+    struct error ignored = {0};
+    connection_unlisten(&copy->listener);
+    remote_connect_domain_event_callback_deregister_any(copy->migration->source->client, &args, &ignored);
+}
+
+int offline_copy_begin(struct offline_copy *copy, struct error *err)
+{
+    struct invocation *in = copy->in;
+    struct migration *migration = copy->migration;
     struct domain_create_with_flags_args args = {.dom = migration->dom,
                                                  .flags = DOMAIN_START_PAUSED | DOMAIN_START_AUTODESTROY};
     struct domain_create_with_flags_ret ret;
@@ -16,8 +57,12 @@ int offline_copy_begin(struct invocation *in, struct migration *migration, struc
         return error_set(err, ERR_INVALID_ARG,
                          "--offline with --copy-storage-* is led by this client from end to end: leave --p2p and "
                          "--direct out");
-    if (remote_domain_create_with_flags(migration->source->client, &args, in->arena, &ret, err) < 0)
+    if (listen(copy, err) < 0)
+        return -1;
+    if (remote_domain_create_with_flags(migration->source->client, &args, in->arena, &ret, err) < 0) {
+        unlisten(copy);
         return error_wrap(err, "domain '%s' could not be prepared for the copy of its disks", migration->dom.name);
+    }
     migration->dom.id = ret.dom.id;
     migration->flags &= ~(unsigned)MIGRATE_OFFLINE;
     migration->flags |= MIGRATE_PAUSED;
@@ -42,16 +87,33 @@ static int end_anew(struct invocation *in, const char *uri, const struct wire_do
     return -1;
 }
 
-int offline_copy_end(struct invocation *in, struct migration *migration, bool arrived, struct error *err)
+/* It goes on where it is now: what it did since is on its disks there, and in its memory. */
+static int let_run(const struct offline_copy *copy, const struct wire_domain *dom, struct error *err)
 {
+    const struct connection *there = copy->migration->destination;
+    output_warning(copy->in->shell, "domain '%s' was resumed by somebody while its disks were copied: it is not ended, "
+                   "and runs on '%s'", dom->name, there->uri);
+    if (remote_domain_resume(there->client, &(struct domain_resume_args){*dom}, err) == 0)
+        return 0;
+    return error_wrap(err, "domain '%s' was resumed while its disks were copied, and stands paused on '%s'", dom->name,
+                      there->uri);
+}
+
+int offline_copy_end(struct offline_copy *copy, struct error *err)
+{
+    const struct migration *migration = copy->migration;
+    bool arrived = migration->arrived;
     const struct connection *where = arrived ? migration->destination : migration->source;
     struct wire_domain dom = migration->dom;
     const char *renamed = migration_param(migration, MIGRATE_PARAM_DEST_NAME);
     dom.name = arrived && renamed ? renamed : dom.name;
+    unlisten(copy);
     if (migration->unsettled) /* who has it is not known, so nobody ends it */
         return 0;
+    if (arrived && copy->resumed)
+        return let_run(copy, &dom, err);
     if (end_guest(where->client, &dom, err) == 0 ||
-        (client_is_closed(where->client) && end_anew(in, where->uri, &dom, err) == 0))
+        (client_is_closed(where->client) && end_anew(copy->in, where->uri, &dom, err) == 0))
         return 0;
     return error_wrap(err, arrived ? "domain '%s' is on the destination, with its disks, but stands paused there"
                                    : "domain '%s' stays here, but stands paused",

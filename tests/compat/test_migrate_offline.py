@@ -140,6 +140,20 @@ def test_chosen_disks_and_refusals(two_hosts, owner):
     assert sorted(os.listdir(there)) == ["vda.raw", "vdb.qcow2"]
 
 
+def test_resumed_meanwhile(two_hosts, owner):
+    """Whoever lets the guest run while it is copied does not lose what it did then."""
+    here, there, words = owner
+    mover = subprocess.Popen([GODWIT, "-c", two_hosts[0].uri, "migrate", "settled", two_hosts[1].tcp_uri, *DISKS, *words, *ROUTE,
+                              "--bandwidth", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: table(virsh(two_hosts[0], "domjobinfo", "settled", ok=None).text).get("File total"), timeout=60, step=0.1,
+               what="the copy")
+    virsh(two_hosts[0], "resume", "settled")
+    virsh(two_hosts[0], "migrate-setspeed", "settled", "1000")
+    _, errors = mover.communicate(timeout=120)
+    assert mover.returncode == 0 and "was resumed by somebody" in errors, errors
+    assert states(two_hosts) == ["shut off", "running"]
+
+
 @pytest.mark.parametrize("cut", ["abort", long("client"), long("source"), long("destination")])
 def test_cut_off(two_hosts, owner, cut):
     """Aborted, or one of the three killed: the source has it, at rest, and the destination nothing."""
