@@ -151,6 +151,20 @@ static int print_plan(struct invocation *in, const struct job *job, const struct
     return report->left.count ? -1 : 0;
 }
 
+/* What to do about a conversion to that name that left a journal. */
+static int unfinished(struct target *target, const struct job *job, struct error *err)
+{
+    struct job left = {.arena = job->arena, .lock = -1};
+    if (job_journal_read(&left, job->directory, job->name, err) < 0)
+        return -1;
+    if (left.phase == JOB_PUBLISHING && target_has(target, &left))
+        return error_set(err, ERR_OPERATION_INVALID, "domain '%s' is converted and defined already, only its journal "
+                         "in '%s' is left; --resume removes that, --abort removes the domain and its disks",
+                         job->name, job->directory);
+    return error_set(err, ERR_OPERATION_INVALID, "a conversion to '%s' in '%s' was not finished; go on with it by "
+                     "--resume or take it back by --abort", job->name, job->directory);
+}
+
 /* The whole of it: the definition and the disks. */
 static int convert_all(struct invocation *in, struct domain_def *def, const struct source_place *place,
                        struct report *report, struct error *err)
@@ -171,8 +185,7 @@ static int convert_all(struct invocation *in, struct domain_def *def, const stru
     if (target_open(in, &target, &job, &calls, err) < 0 || (!plan && job_lock(&job, job.directory, job.name, err) < 0))
         return -1;
     if (job_journal_exists(job.directory, job.name))
-        return error_set(err, ERR_OPERATION_INVALID, "a conversion to '%s' in '%s' was not finished; go on with it by "
-                         "--resume or take it back by --abort", job.name, job.directory);
+        return unfinished(&target, &job, err);
     if (target_check(&target, &job, def, report, err) < 0 || job_plan(&job, def, report, err) < 0 ||
         (!plan && job_run_guarded(&job, &calls, err) < 0))
         return error_wrap(err, "cannot convert domain '%s'", option_text(in, "source"));

@@ -32,6 +32,8 @@ int target_open(struct invocation *in, struct target *target, struct job *job, s
                 struct error *err);
 /* Waits. When the work is done or taken back: lets go of the name, then shows the pool what is in it. */
 void target_finish(struct target *target, struct job *job);
+/* Waits. True when the job's domain is known there. */
+bool target_has(struct target *target, const struct job *job);
 void target_close(struct target *target);
 #define scoped_target scope_cleanup(target_close)
 /* Waits. Whether def's name is free there; its UUID, too, or it gets another one when it has a new name. */

@@ -189,6 +189,13 @@ void target_finish(struct target *target, struct job *job)
         pool_refresh(target, job);
 }
 
+bool target_has(struct target *target, const struct job *job)
+{
+    struct error ignored = {0};
+    struct wire_domain domain;
+    return target->connection && published_find(target, job, &domain, &ignored) > 0;
+}
+
 void target_close(struct target *target)
 {
     connection_close(steal(target->connection));

@@ -328,6 +328,8 @@ def test_a_guest_that_was_started_keeps_its_disks(host, connection, guest, pool,
     domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
     try:
         errors = godwit("convert", "r", "-os", "kvm", "--abort", uri=host.uri, ok=False).errors
+        again = convert("-i", "xl", config, "-os", "kvm", "-on", "r", uri=host.uri, ok=False)
+        assert "is converted and defined already" in again.errors, "the guest may have been used: --abort is no equal choice"
         assert "domain 'r' runs" in errors and "--resume" in errors
         assert sorted(os.listdir(pool)) == [".r.convert", "r-sda", "r-sdb", "r-sdc"] and domain.isActive() and domain.isPersistent()
         godwit("convert", "r", "-os", "kvm", "--resume", uri=host.uri)
