@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -180,7 +181,30 @@ static int make_group(const struct pool_def *def, struct error *err)
     return tool_run_argv(NULL, argv, err);
 }
 
-/* What LVM itself has in use it does not give up, whatever the flags say. */
+/* What belongs to a volume group is not given up, whatever the flags say. Only an active group's devices are busy:
+ * wipefs would take those of others. */
+static int check_ungrouped(const struct pool_def *def, struct error *err)
+{
+    scoped_json json_t *document = NULL;
+    json_t *rows = report(&document, err, "pvs", "pv", "pv_name,vg_name", "--all"), *row;
+    size_t i;
+    if (!rows)
+        return -1;
+    for (unsigned d = 0; d < def->source.devices.count; d++) {
+        const char *path = def->source.devices.item[d]->path;
+        struct stat device, other;
+        if (stat(path, &device) < 0)
+            return error_system(err, errno, "cannot look at the device '%s'", path);
+        json_array_foreach (rows, i, row) {
+            const char *group = word_of(row, "vg_name");
+            if (*group && stat(word_of(row, "pv_name"), &other) == 0 && device.st_rdev == other.st_rdev)
+                return error_set(err, ERR_OPERATION_INVALID, "'%s' belongs to volume group '%s'; take it out of there "
+                                 "first (vgreduce, or vgremove, then pvremove)", path, group);
+        }
+    }
+    return 0;
+}
+
 static int prepare_device(const char *path, struct error *err)
 {
     if (tool_run(NULL, err, "wipefs", "--all", "--", path, NULL) < 0)
@@ -199,6 +223,8 @@ static int build(struct pool *pool, const struct pool_def *def, unsigned flags, 
         if (!(flags & STORAGE_POOL_BUILD_OVERWRITE) &&
             device_check_empty(def->source.devices.item[i]->path, err) < 0)
             return -1;
+    if (check_ungrouped(def, err) < 0)
+        return -1;
     while (made < count && prepare_device(def->source.devices.item[made]->path, err) == 0)
         made++;
     if (made == count && make_group(def, err) == 0)

@@ -119,6 +119,9 @@ def test_data_is_not_built_over_unasked(connection, devices):
     other = connection.storagePoolDefineXML(pool_xml(devices, "other"))
     with pytest.raises(libvirt.libvirtError, match="LVM2_member"):
         other.build()
+    with pytest.raises(libvirt.libvirtError, match="belongs to volume group 'vg_group'"):
+        other.build(libvirt.VIR_STORAGE_POOL_BUILD_OVERWRITE)
+    assert lvm("pvs", "vg_name", *devices) == ["vg_group", "vg_group"], "nothing active uses it, and still it is somebody's"
     other.undefine()
     pool.delete()
     pool.undefine()
