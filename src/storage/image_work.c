@@ -65,6 +65,18 @@ static const struct option_row *option_row(const struct verb *verb, const char *
     return NULL;
 }
 
+/* A format stands in lists of options ("driver=qcow2,file.filename=..."), where it must not bring others along. */
+static int check_formats(const struct image_work *work, struct error *err)
+{
+    static const char *const names[] = {"format", "second-format", "to", "backing-format"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        const char *format = option(work, names[i]);
+        if (format && (!*format || format[strspn(format, "abcdefghijklmnopqrstuvwxyz0123456789")]))
+            return error_set(err, ERR_INVALID_ARG, "'%.40s' is no format of an image", format);
+    }
+    return 0;
+}
+
 static const struct verb *find_verb(const struct image_work *work, struct error *err)
 {
     const struct verb *verb = verbs;
@@ -81,7 +93,7 @@ static const struct verb *find_verb(const struct image_work *work, struct error 
         if (!option_row(verb, work->options[i].name))
             return error_null(err, ERR_INVALID_ARG, "image %s has no option '%.40s'", verb->name,
                               work->options[i].name);
-    return verb;
+    return check_formats(work, err) < 0 ? NULL : verb;
 }
 
 /* -- what it does -------------------------------------------------------------------------------------------------- */

@@ -146,6 +146,7 @@ def test_refusals(host, pool, connection, folder):
     for words, what in ((["info", "nope"], "POOL/VOLUME"), (["info", "nope/x"], "nope"), (["info", f"{folder}/nope"], "No such file"),
                         (["info", f"{pool.name()}/nope"], "nope"), (["create", f"{folder}/x", "1Q"], "no size"),
                         (["create", f"{pool.name()}/..", "1M"], "cannot be called"), (["info", folder], "neither a file"),
+                        (["snapshot", volume.path(), "--create", "s", "--format", "qcow2,file.locking=off"], "no format"),
                         (["resize", volume.path(), "--shrink"], "takes 2 operands")):
         assert what in image(host, *words, ok=False).errors, words
     assert "image check" in godwit("help", "image-check").out
