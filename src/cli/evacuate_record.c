@@ -109,6 +109,14 @@ static unsigned unsettled(struct evacuation *evacuation, const struct godwit_eva
     return count;
 }
 
+/* A guest that ran takes its definition along, or has none: what is off there while its own is still here, or while it
+ * had none, is an older definition. Where its own was to stay nothing tells the two apart, and it counts as arrived, so
+ * that it is not started here. */
+static bool is_another(const struct wire_evacuation_record *record, const struct wire_domain *there)
+{
+    return record->active && there->id < 0 && !record->kept && (record->defined || !record->persistent);
+}
+
 static void settle_one(struct evacuation *evacuation, const struct wire_evacuation_record *record)
 {
     struct wire_domain dom;
@@ -118,6 +126,8 @@ static void settle_one(struct evacuation *evacuation, const struct wire_evacuati
         return; /* it is here still: whoever moves it next writes a new record */
     struct place *place = evacuation_place(evacuation, record->destination);
     int found = place ? find_there(evacuation, place, record->dom.uuid, &dom) : -1;
+    if (found > 0 && is_another(record, &dom))
+        found = 0;
     if (found > 0) {
         if (record->autostart)
             copy_autostart(evacuation, place, &dom);

@@ -94,7 +94,7 @@ static int entry_require(const struct driver *driver, const unsigned char uuid[U
 struct listing {
     const struct driver *driver;
     struct evacuation_entry *entries;
-    uint32_t count;
+    uint32_t count, passed_over;
     struct arena *arena;
 };
 
@@ -105,8 +105,12 @@ static int found(void *owner, const char *name, struct error *err)
     unsigned char uuid[UUID_SIZE];
     struct error problem = {0};
     snprintf(string, sizeof string, "%s", name);
-    if (!string_ends(name, ".json") || uuid_parse(string, uuid) < 0 || listing->count == ENTRIES_MAX)
+    if (!string_ends(name, ".json") || uuid_parse(string, uuid) < 0)
         return 0;
+    if (listing->count == ENTRIES_MAX) {
+        listing->passed_over++;
+        return 0;
+    }
     if (entry_read(listing->driver, uuid, &listing->entries[listing->count], listing->arena, &problem) > 0)
         listing->count++;
     else if (problem.code)
@@ -117,9 +121,13 @@ static int found(void *owner, const char *name, struct error *err)
 uint32_t evacuation_list(const struct driver *driver, struct evacuation_entry **entries, struct arena *arena)
 {
     struct error err = {0};
-    struct listing listing = {driver, arena_new_array(arena, ENTRIES_MAX, struct evacuation_entry), 0, arena};
+    struct listing listing = {
+        .driver = driver, .entries = arena_new_array(arena, ENTRIES_MAX, struct evacuation_entry), .arena = arena};
     if (directory_list(driver->evacuations_dir, found, &listing, &err) < 0)
         log_error("%s", err.message);
+    if (listing.passed_over)
+        log_error("%u guests more than the %d that can be told are on record in '%s': bring some home first",
+                  listing.passed_over, ENTRIES_MAX, driver->evacuations_dir);
     *entries = listing.entries;
     return listing.count;
 }

@@ -63,6 +63,15 @@ def plan_of(hosts, *words, ok=True):
     return {row["name"]: row for row in answer["guests"]}, answer["destinations"]
 
 
+def leaving(host, name, uuid, destination, kept):
+    """The record of a guest whose client was lost while it moved."""
+    path = f"{host.root}/var/lib/godwit/evacuations/{uuid}.json"
+    with open(path, "w") as out:
+        json.dump({"version": 1, "name": name, "destination": destination.tcp_uri, "away": False, "kept": kept, "persistent": True,
+                   "autostart": True, "active": True, "since-ms": int(time.time() * 1000)}, out)
+    return path
+
+
 def results(answer):
     return {row["name"]: row["result"] for row in answer.json["guests"]}
 
@@ -212,10 +221,7 @@ def test_client_lost_before_its_last_word(three):
     connection = libvirt.open(home.uri)
     uuid = connection.lookupByName("kept").UUIDString()
     connection.close()
-    record = {"version": 1, "name": "kept", "destination": second.tcp_uri, "away": False, "kept": True, "persistent": True,
-              "autostart": True, "active": True, "since-ms": int(time.time() * 1000)}
-    with open(f"{home.root}/var/lib/godwit/evacuations/{uuid}.json", "w") as out:
-        json.dump(record, out)
+    leaving(home, "kept", uuid, second, kept=True)
     for name in ("kept", "other"):
         godwit("migrate", name, second.tcp_uri, "--live", "--persistent", uri=home.uri)
     marks = {name: autostart for name, (_, _, autostart) in guests(home).items()}
@@ -224,6 +230,23 @@ def test_client_lost_before_its_last_word(three):
     assert guests(second)["kept"] == before["kept"]
     evacuate(three, "--restore")
     assert guests(home)["kept"] == before["kept"] and "kept" not in guests(second)
+
+
+def test_died_while_it_left(three):
+    """An older definition where it was to go to is not the guest."""
+    home, second = three[:2]
+    xml = bare_xml("died")
+    for host in (home, second):
+        connection = libvirt.open(host.uri)
+        domain = connection.defineXML(xml)
+        domain.setAutostart(host is home)
+        uuid, xml = domain.UUIDString(), domain.XMLDesc()
+        connection.close()
+    path = leaving(home, "died", uuid, second, kept=False)
+    answer = evacuate(three[:2])
+    assert "runs neither there nor here" in answer.errors, answer
+    assert guests(home)["died"][2] and not guests(second)["died"][2]
+    assert not os.path.exists(path)
 
 
 def test_source_that_cannot_let_go(three):
