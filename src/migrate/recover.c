@@ -11,7 +11,7 @@
 /* A daemon that was killed finds its guests again; this decides what becomes of a migration that was under way, by its
  * journal and by what QEMU says happened since. */
 
-enum { SETTLE_MS = 30000, STEP_MS = 20 };
+enum { SETTLE_MS = 30000, STEP_MS = 20, AGAIN_MS = 5000 };
 
 static void remove_entry(struct driver *driver, const struct journal_entry *entry)
 {
@@ -36,6 +36,33 @@ static void remove_arrival(struct domain *domain, const struct journal_entry *en
         remove_entry(domain->driver, entry);
 }
 
+static int let_run(struct domain *domain, struct error *err)
+{
+    scoped_arena struct arena *arena = arena_new();
+    struct journal_entry entry;
+    bool noted = journal_find(domain->driver, domain->object.uuid, WIRE_MIGRATION_ROLE_DESTINATION, &entry, arena);
+    if (destination_let_run(domain, noted && entry.paused, err) < 0)
+        return -1;
+    if (domain_active(domain))
+        status_save(domain);
+    return 0;
+}
+
+/* There is no way back to its source, so what keeps it from running is waited for. */
+static void let_run_later(void *owner)
+{
+    scoped_domain struct domain *domain = owner;
+    struct error err = {0};
+    while (await_sleep(deadline_ms(AGAIN_MS), &err) == 0 && domain_active(domain) && domain->incoming) {
+        scoped_job struct job job = {0};
+        if (job_begin(&job, &domain->object, JOB_MODIFY, "let run what has arrived", &err) < 0 ||
+            !domain_active(domain) || !domain->incoming)
+            continue;
+        if (let_run(domain, &err) == 0)
+            log_warning("domain '%s', which has arrived, is let run at last", domain_name(domain));
+    }
+}
+
 /* The journal was written before the guest was let run, and finish is acknowledged after it: one that is noted as taken
  * is this host's, whether it runs already or not, and any other was never let run. */
 static void recover_incoming(struct domain *domain)
@@ -51,10 +78,11 @@ static void recover_incoming(struct domain *domain)
         return;
     }
     log_warning("domain '%s' had arrived when the daemon ended: it stays here", domain_name(domain));
-    if (destination_let_run(domain, entry.paused, &err) < 0)
-        log_error("domain '%s' has arrived, but cannot be let run: %s", domain_name(domain), err.message);
-    else if (domain_active(domain))
-        status_save(domain);
+    if (let_run(domain, &err) == 0)
+        return;
+    log_error("domain '%s' has arrived, but cannot be let run; it is tried again: %s", domain_name(domain),
+              err.message);
+    fiber_start("let run", let_run_later, object_ref(&domain->object));
 }
 
 static bool transfer_is_over(struct domain *domain, struct error *err)

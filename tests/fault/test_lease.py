@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Where a file system refuses locks, a file beside each image says which guest of which host writes to it."""
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -156,6 +157,30 @@ def test_it_moves_with_the_guest(disk, two_hosts):
     phases.close()
     wait_until(lambda: (state(here), state(there)) == (RUNNING, None), timeout=60, what="the source has it again")
     assert holder(disk) == ("host-a", "leased")
+
+
+def test_it_arrived_but_has_no_lease_yet(disk, two_hosts):
+    """The daemon ended just before it let the guest run, and the next one cannot write the lease: it is not left at that."""
+    here, there = two_hosts
+    start(here, xml("leased", disk))
+    phases = Phases(here, there, "leased", libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_UNSAFE)
+    phases.up_to("confirm")
+    phases.close()
+    there.kill()
+    folder = f"{there.root}/run/godwit/domains"
+    status, = [f"{folder}/{name}" for name in os.listdir(folder) if name.endswith(".json")]
+    with open(status, encoding="utf-8") as file:
+        saved = json.load(file)
+    assert saved["lockless"]
+    with open(status, "w", encoding="utf-8") as file:
+        json.dump({**saved, "incoming": True}, file)
+    obstacle = f"{os.path.dirname(disk)}/.disk.raw.godwit-lease.new"
+    os.mkdir(obstacle)
+    there.start()
+    wait_until(lambda: "cannot be let run" in there.log(), timeout=60, what="the first try")
+    os.rmdir(obstacle.replace("/seen/", "/below/"))
+    wait_until(lambda: "is let run at last" in there.log(), timeout=60, what="another try")
+    assert state(there) == RUNNING and holder(disk) == ("host-b", "leased")
 
 
 def test_no_lease_where_locks_work(folder, two_hosts):
