@@ -157,6 +157,12 @@ static void note_source(struct migration *migration, const struct migrate_cookie
     entry->shared = remote->has_id;
     if (remote->has_id)
         memcpy(entry->id, remote->id, UUID_SIZE);
+    /* what counts is the newest, and the clock may have been set back since the last time it came */
+    struct journal_entry last;
+    if (journal_find(migration->domain->driver, entry->uuid, WIRE_MIGRATION_ROLE_DESTINATION, &last,
+                     migration->arena) &&
+        last.since_ms >= entry->since_ms)
+        entry->since_ms = last.since_ms + 1;
 }
 
 /* Claims the domain and begins its migration. */
