@@ -24,13 +24,13 @@ char *base64_encode(struct arena *arena, const void *data, size_t length)
     return encoded;
 }
 
-void *base64_decode(struct arena *arena, const char *text, size_t *length)
+void *base64_decode(struct arena *arena, const char *text, size_t text_length, size_t *length)
 {
-    uint8_t *bytes = arena_alloc(arena, strlen(text) / 4 * 3 + 4), *to = bytes;
+    uint8_t *bytes = arena_alloc(arena, text_length / 4 * 3 + 4), *to = bytes;
     unsigned bits = 0, digits = 0, padding = 0;
-    for (; *text; text++) {
-        const char *digit = strchr(alphabet, *text);
-        if (strchr(" \t\r\n", *text))
+    for (const char *end = text + text_length; text < end; text++) {
+        const char *digit = memchr(alphabet, *text, sizeof alphabet - 1);
+        if (memchr(" \t\r\n", *text, 4))
             continue;
         if (*text == '=' ? digits % 4 < 2 || padding++ == 2 : !digit || padding)
             return NULL;

@@ -152,9 +152,9 @@ static char *ask_value(struct invocation *in, size_t *length, struct error *err)
     return value;
 }
 
-static char *decoded(struct invocation *in, const char *text, size_t *length, struct error *err)
+static char *decoded(struct invocation *in, const char *text, size_t text_length, size_t *length, struct error *err)
 {
-    char *value = base64_decode(in->arena, text, length);
+    char *value = base64_decode(in->arena, text, text_length, length);
     return value ?: error_null(err, ERR_INVALID_ARG, "the value is not base64; --plain takes it as it is");
 }
 
@@ -170,12 +170,12 @@ static char *value_given(struct invocation *in, size_t *length, struct error *er
     if (base64) {
         output_warning(in->shell, "a value on the command line is seen by everybody on this host; --file or "
                                   "--interactive keep it secret");
-        return decoded(in, base64, length, err);
+        return decoded(in, base64, strlen(base64), length, err);
     }
     if (!file)
         return error_null(err, ERR_INVALID_ARG, "which value? --file NAME, --interactive or --base64 VALUE says it");
     char *value = file_read(in->arena, file, plain ? VALUE_MAX : 2 * VALUE_MAX, length, err);
-    return !value || plain ? value : decoded(in, value, length, err);
+    return !value || plain ? value : decoded(in, value, *length, length, err);
 }
 
 static int run_secret_set_value(struct invocation *in, struct error *err)
@@ -187,6 +187,8 @@ static int run_secret_set_value(struct invocation *in, struct error *err)
     char *value = value_given(in, &length, err);
     if (!value)
         return -1;
+    if (!length) /* also for servers that would take it, and lose the one they have */
+        return error_set(err, ERR_INVALID_ARG, "the value is empty; secret-undefine removes a secret");
     if (length > VALUE_MAX)
         return error_set(err, ERR_INVALID_ARG, "the value has %zu bytes; a secret holds %d", length, VALUE_MAX);
     args.value = (uint8_t *)value;

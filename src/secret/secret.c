@@ -203,6 +203,9 @@ int secret_set_value(struct secret *secret, const uint8_t *value, size_t length,
                      struct error *err)
 {
     scoped_job struct job job = {0};
+    if (!length)
+        return error_set(err, ERR_INVALID_ARG, "the new value of secret '%s' is empty; its old one is kept",
+                         secret->object.name);
     if (begin(&job, secret, "set the value of", client, err) < 0)
         return -1;
     if (store_value(secret, object_active(&secret->object), value, length, err) < 0)

@@ -58,7 +58,8 @@ const struct secret_def *secret_def(struct secret *secret, struct error *err);
 struct secret *secret_define(struct secrets *secrets, const char *xml, unsigned flags, const char *client,
                              struct error *err);
 int secret_undefine(struct secret *secret, const char *client, struct error *err);
-/* The value is on disk on return, unless the secret is ephemeral. */
+/* The value is on disk on return, unless the secret is ephemeral. An empty one is refused: it would replace a key by
+ * nothing. */
 int secret_set_value(struct secret *secret, const uint8_t *value, size_t length, const char *client,
                      struct error *err);
 

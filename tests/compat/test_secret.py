@@ -208,6 +208,14 @@ def test_godwit(host, folder):
     with open(f"{folder}/bad", "w") as file:
         file.write("not base64!")
     assert "--plain" in godwit("secret-set-value", uuid, "--file", f"{folder}/bad", uri=host.uri, ok=False).errors
+    for content, what in ((b"cGFz\0rubbish!!", "--plain"), (b"\0" * 1000, "--plain"), (b"", "empty"), (b" \n", "empty")):
+        with open(f"{folder}/damaged", "wb") as file:
+            file.write(content)
+        assert what in godwit("secret-set-value", uuid, "--file", f"{folder}/damaged", uri=host.uri, ok=False).errors, content
+    assert "empty" in godwit("secret-set-value", uuid, "--interactive", stdin="\n", uri=host.uri, ok=False).errors
+    assert "empty" in godwit("secret-set-value", uuid, "--file", "/dev/null", "--plain", uri=host.uri, ok=False).errors
+    subprocess.run(["virsh", "-c", host.uri, "secret-set-value", uuid, "--file", "/dev/null", "--plain"], capture_output=True)
+    assert godwit("-q", "secret-get-value", uuid, "--plain", uri=host.uri).out == "typed", "the old one is kept"
     godwit("secret-set-value", uuid, "--file", f"{folder}/bad", "--plain", uri=host.uri)
     assert godwit("secret-get-value", uuid, "--output", "json", uri=host.uri).json == \
         {"value": base64.b64encode(b"not base64!").decode()}

@@ -430,13 +430,15 @@ static void test_base64(void **state)
     assert_string_equal(base64_encode(arena, "f", 1), "Zg==");
     assert_string_equal(base64_encode(arena, "fo", 2), "Zm8=");
     assert_string_equal(base64_encode(arena, "foob\xff", 5), "Zm9vYv8=");
-    assert_string_equal(base64_decode(arena, "", &length), "");
-    assert_string_equal(base64_decode(arena, "Zm8=\n", &length), "fo");
+    assert_string_equal(base64_decode(arena, "", 0, &length), "");
+    assert_string_equal(base64_decode(arena, "Zm8=\n", 5, &length), "fo");
     assert_int_equal(length, 2);
-    assert_memory_equal(base64_decode(arena, "Zm9v\nYv8=", &length), "foob\xff", 5);
+    assert_memory_equal(base64_decode(arena, "Zm9v\nYv8=", 9, &length), "foob\xff", 5);
     assert_int_equal(length, 5);
     for (size_t i = 0; i < COUNT(refused); i++)
-        assert_null(base64_decode(arena, refused[i], &length));
+        assert_null(base64_decode(arena, refused[i], strlen(refused[i]), &length));
+    assert_null(base64_decode(arena, "cGFz\0rubbish!!", 14, &length));
+    assert_null(base64_decode(arena, "\0\0\0", 4, &length));
 }
 
 int main(void)
