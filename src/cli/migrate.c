@@ -325,6 +325,9 @@ static int move(struct invocation *in, struct migration *migration, const struct
         migration->peer_uri = option_given(in, "p2p") ? uri : NULL;
         migration->destination = *destination;
         migrate_policy_meet(migration);
+        if (option_given(in, "verify") && *destination && !migration->steered_there)
+            return error_set(err, ERR_NO_SUPPORT, "--verify compares at both ends, and '%s' is no godwitd: leave it "
+                             "out", uri);
     }
     if (watched_run(in, migration, err) == 0)
         return migration->flags & MIGRATE_OFFLINE ? 0 : migrate_verify(in, migration, *destination, uri, err);

@@ -118,7 +118,7 @@ int migrate_policy_steer(struct invocation *in, struct migration *migration, str
 void migrate_policy_meet(struct migration *migration)
 {
     struct godwit_migration_policies_ret ignored;
-    migration->steered_there = migration->steered && migration->destination &&
+    migration->steered_there = migration->destination &&
                                ask(migration->destination, &ignored, migration->arena, NULL) == 0;
 }
 

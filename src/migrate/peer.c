@@ -108,7 +108,11 @@ static int remote_prepare(struct peer *peer, const struct migrate_options *optio
     struct params params;
     there.xml = xml;
     there.persistent_xml = NULL; /* travels in a cookie */
-    if (options->policy && !peer_knows_policies(peer))
+    bool ours = (!options->policy && !options->verify) || peer_knows_policies(peer);
+    if (!ours && options->verify)
+        return error_set(err, ERR_NO_SUPPORT, "--verify compares at both ends, and the destination is no godwitd: "
+                         "leave it out");
+    if (!ours)
         migrate_options_forget_policy(&there);
     params_init(&params, arena);
     migrate_options_write(&there, &params);

@@ -275,3 +275,15 @@ def test_the_network_is_not_told_what_is_not_true(two_hosts, network):
     phases.close()
     stays_whole(two_hosts)
     assert not network.announcements(2)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("words", [[], ["--p2p"]], ids=["direct", "p2p"])
+def test_memory_needs_two_of_us(mixed_hosts, words):
+    libvirtd, ours = mixed_hosts
+    connection = libvirt.open(ours.uri)
+    connection.createXML(bare_xml("proven"), libvirt.VIR_DOMAIN_START_PAUSED)
+    connection.close()
+    answer = godwit("migrate", "proven", libvirtd.tcp_uri, "--live", "--verify", *words, uri=ours.uri, ok=False)
+    assert "is no godwitd: leave it out" in answer.errors, answer
+    assert virsh(ours, "domstate", "proven").text == "paused"
