@@ -204,16 +204,21 @@ int64_t stages_left_ms(const struct migration *migration)
 
 /* -- stages -------------------------------------------------------------------------------------------------------- */
 
-static int set_parameters(struct migration *migration, json_t *parameters)
+/* False, and said, when QEMU does not take them. */
+static bool set_parameters(struct migration *migration, json_t *parameters, const char *what)
 {
-    return qmp_execute(migration->domain->qmp, "migrate-set-parameters", parameters, deadline_ms(ASK_MS), NULL);
+    struct error err = {0};
+    if (qmp_execute(migration->domain->qmp, "migrate-set-parameters", parameters, deadline_ms(ASK_MS), &err) == 0)
+        return true;
+    say(migration, "no %s: %s", what, err.message);
+    return false;
 }
 
-/* A QEMU that does not answer is found out by others. */
-static void set_limit(struct migration *migration, uint32_t limit_ms)
+/* What QEMU does not take is not tried again. */
+static bool set_limit(struct migration *migration, uint32_t limit_ms)
 {
     migration->limit_ms = limit_ms;
-    set_parameters(migration, json_pack("{s:i}", "downtime-limit", (int)limit_ms));
+    return set_parameters(migration, json_pack("{s:i}", "downtime-limit", (int)limit_ms), "longer pause");
 }
 
 static const struct policy_stage *stage_of(const struct steering *steering)
@@ -255,27 +260,32 @@ static uint64_t cache_bytes(const struct domain *domain)
     return mib << 20;
 }
 
-static void begin_compression(struct migration *migration, const char *why)
+static bool begin_compression(struct migration *migration, const char *why)
 {
     uint64_t bytes = cache_bytes(migration->domain);
-    set_parameters(migration, json_pack("{s:I}", "xbzrle-cache-size", (json_int_t)bytes));
+    if (!set_parameters(migration, json_pack("{s:I}", "xbzrle-cache-size", (json_int_t)bytes), "compression"))
+        return false;
     say(migration, "compression, with a cache of %llu MiB: %s", (unsigned long long)bytes >> 20, why);
+    return true;
 }
 
-static void begin_throttle(struct migration *migration, const char *why)
+static bool begin_throttle(struct migration *migration, const char *why)
 {
     uint32_t most = stage_of(&migration->steering)->bound;
-    set_parameters(migration, json_pack("{s:i, s:i}", "max-cpu-throttle", (int)most, "cpu-throttle-increment",
-                                        THROTTLE_STEP));
+    if (!set_parameters(migration, json_pack("{s:i, s:i}", "max-cpu-throttle", (int)most, "cpu-throttle-increment",
+                                             THROTTLE_STEP), "auto-converge"))
+        return false;
     say(migration, "the guest is slowed down, by %u %% at most: %s", most, why);
+    return true;
 }
 
-static void begin_postcopy(struct migration *migration, const char *why)
+static bool begin_postcopy(struct migration *migration, const char *why)
 {
     struct error err = {0};
     say(migration, "post-copy, the guest goes on on the destination: %s", why);
     if (migration_start_postcopy(migration->domain, &err) < 0)
         say(migration, "post-copy does not begin: %s", err.message);
+    return true;
 }
 
 /* QEMU itself finds the moment: it stops the guest once what is left fits. So it is told to wait for the fewest bytes
@@ -287,9 +297,10 @@ static void aim(struct migration *migration, uint64_t bytes, const char *why)
         pause = migration->limit_ms * 2;
     if (bound && pause > bound)
         pause = bound;
-    if (pause <= migration->limit_ms)
+    if (pause > PAUSE_ANY_MS)
+        pause = PAUSE_ANY_MS;
+    if (pause <= migration->limit_ms || !set_limit(migration, pause))
         return;
-    set_limit(migration, pause);
     say(migration, "a pause of up to %u ms, when no more than %.1f MiB are left: %s", pause, (double)bytes / MIB, why);
 }
 
@@ -317,17 +328,19 @@ static void give_up(struct migration *migration, const char *why)
               (double)rate_of(migration) / MIB, (double)(info->dirty_rate * info->page_size) / MIB, pause);
 }
 
-static void begin_stage(struct migration *migration, const char *why)
+/* False when QEMU refuses. */
+static bool begin_stage(struct migration *migration, const char *why)
 {
     struct steering *steering = &migration->steering;
     switch (stage_of(steering)->kind) {
-    case STAGE_PLAIN: return;
-    case STAGE_COMPRESSION: begin_compression(migration, why); return;
-    case STAGE_AUTO_CONVERGE: begin_throttle(migration, why); return;
-    case STAGE_POST_COPY: begin_postcopy(migration, why); return;
-    case STAGE_PAUSE: aim(migration, steering->low ? steering->low : steering->left, why); return;
-    case STAGE_GIVE_UP: give_up(migration, why); return;
+    case STAGE_PLAIN: break;
+    case STAGE_COMPRESSION: return begin_compression(migration, why);
+    case STAGE_AUTO_CONVERGE: return begin_throttle(migration, why);
+    case STAGE_POST_COPY: return begin_postcopy(migration, why);
+    case STAGE_PAUSE: aim(migration, steering->low ? steering->low : steering->left, why); break;
+    case STAGE_GIVE_UP: give_up(migration, why); break;
     }
+    return true;
 }
 
 /* The stage that comes next can be had; the last one is for the end of the time. */
@@ -344,8 +357,7 @@ static bool go_on(struct migration *migration, const char *why)
         say(migration, "no %s: %s", stage_name(stages[i].kind), obstacle(migration, stages[i].kind));
     steering->stage = next;
     steering->stalls = 0;
-    begin_stage(migration, why);
-    return true;
+    return begin_stage(migration, why) || go_on(migration, why);
 }
 
 /* -- looking ------------------------------------------------------------------------------------------------------- */
@@ -382,8 +394,7 @@ static void stalled(struct migration *migration, uint64_t before)
         steering->stalls++;
     if (limit >= most)
         return;
-    set_limit(migration, limit * 2 < most ? limit * 2 : most);
-    if (!is_off(steering))
+    if (set_limit(migration, limit * 2 < most ? limit * 2 : most) && !is_off(steering))
         say(migration, "a pause of up to %u ms: pass %u has %.1f MiB to send, the one before had %.1f",
             migration->limit_ms, steering->pass, (double)left / MIB, (double)before / MIB);
 }
@@ -409,7 +420,8 @@ static bool pause_now(struct migration *migration)
     if (stage->kind != STAGE_PAUSE || migration->limit_ms >= most ||
         elapsed_ms(steering) < budget_ms / 100 * (from + (stage->share - from) * 2 / 3))
         return false;
-    set_limit(migration, most);
+    if (!set_limit(migration, most))
+        return true;
     if (stage->bound)
         say(migration, "a pause of up to %u ms, as soon as it suffices: the time is nearly over", most);
     else
