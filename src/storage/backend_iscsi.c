@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,7 +15,8 @@
 
 /* The disks of an iSCSI target that the kernel is logged in to, by iscsiadm. */
 
-#define SESSIONS "/sys/class/iscsi_session"
+#define SESSIONS    "/sys/class/iscsi_session"
+#define CONNECTIONS "/sys/class/iscsi_connection"
 
 static int check(struct pool_def *def, struct error *err)
 {
@@ -42,13 +44,43 @@ static const char *interface_of(struct arena *arena, const struct pool_def *def)
     return arena_printf(arena, "godwit-%08" PRIx32, hash);
 }
 
-static bool session_says(struct arena *arena, const char *session, const char *what, const char *word)
+static const char *sys_value(struct arena *arena, const char *folder, const char *entry, const char *what)
 {
-    scoped_free char *path = xprintf(SESSIONS "/%s/%s", session, what);
+    scoped_free char *path = xprintf("%s/%s/%s", folder, entry, what);
     char *value = file_read(arena, path, 4096, NULL, NULL);
     if (value)
         value[strcspn(value, "\n")] = '\0';
-    return string_equal(value, word);
+    return value;
+}
+
+static bool session_says(struct arena *arena, const char *session, const char *what, const char *word)
+{
+    return string_equal(sys_value(arena, SESSIONS, session, what), word);
+}
+
+/* Of a host's name nobody knows here which addresses it has: it is different from none. */
+static bool different_addresses(const char *a, const char *b)
+{
+    unsigned char one[sizeof(struct in6_addr)], other[sizeof one];
+    for (size_t i = 0; i < 2; i++) {
+        int family = i ? AF_INET6 : AF_INET;
+        if (inet_pton(family, a, one) == 1)
+            return inet_pton(family, b, other) == 1 &&
+                   memcmp(one, other, i ? sizeof(struct in6_addr) : sizeof(struct in_addr)) != 0;
+    }
+    return false;
+}
+
+/* Two servers may have targets of one name: restored ones, copies. "session3" has the connection "connection3:0". */
+static bool is_with_server(struct arena *arena, const char *session, const struct pool_source *source)
+{
+    const char *number = string_after(session, "session");
+    const char *connection = arena_printf(arena, "connection%s:0", number ? number : "");
+    const char *port = sys_value(arena, CONNECTIONS, connection, "persistent_port");
+    const char *address = sys_value(arena, CONNECTIONS, connection, "persistent_address");
+    uint32_t known;
+    return !(port && parse_u32(port, 10, &known) == 0 && known != iscsi_port(source)) &&
+           !(address && different_addresses(address, source->hosts.item[0]->name));
 }
 
 /* "/sys/devices/platform/host3/session1/iscsi_session/session1" */
@@ -70,6 +102,7 @@ static bool session_host(const struct pool_def *def, unsigned *host)
     for (struct dirent *entry; !found && directory && (entry = readdir(directory));)
         found = entry->d_name[0] != '.' &&
                 session_says(arena, entry->d_name, "targetname", iscsi_target(&def->source)) &&
+                is_with_server(arena, entry->d_name, &def->source) &&
                 (!def->source.initiator || session_says(arena, entry->d_name, "ifacename", interface)) &&
                 host_of_session(entry->d_name, host);
     if (directory)

@@ -43,7 +43,7 @@ const char *iscsi_target(const struct pool_source *source)
     return source->devices.item[0]->path;
 }
 
-static uint32_t port_of(const struct pool_source *source)
+uint32_t iscsi_port(const struct pool_source *source)
 {
     uint32_t port = source->hosts.item[0]->port;
     return port ? port : ISCSI_PORT;
@@ -52,7 +52,7 @@ static uint32_t port_of(const struct pool_source *source)
 const char *iscsi_portal(struct arena *arena, const struct pool_source *source)
 {
     const char *host = source->hosts.item[0]->name;
-    return arena_printf(arena, strchr(host, ':') && host[0] != '[' ? "[%s]:%u" : "%s:%u", host, port_of(source));
+    return arena_printf(arena, strchr(host, ':') && host[0] != '[' ? "[%s]:%u" : "%s:%u", host, iscsi_port(source));
 }
 
 const char *iscsi_unit_path(struct arena *arena, const char *target, uint32_t unit)
@@ -63,7 +63,7 @@ const char *iscsi_unit_path(struct arena *arena, const char *target, uint32_t un
 bool iscsi_same(const struct pool_def *a, const struct pool_def *b)
 {
     return strcmp(a->source.hosts.item[0]->name, b->source.hosts.item[0]->name) == 0 &&
-           port_of(&a->source) == port_of(&b->source) &&
+           iscsi_port(&a->source) == iscsi_port(&b->source) &&
            strcmp(iscsi_target(&a->source), iscsi_target(&b->source)) == 0 &&
            string_equal(a->source.initiator, b->source.initiator);
 }

@@ -15,6 +15,7 @@ int iscsi_check_source(const struct pool_source *source, const char *kind, struc
 const char *iscsi_target(const struct pool_source *source);
 /* "host:3260", "[::1]:3260" */
 const char *iscsi_portal(struct arena *arena, const struct pool_source *source);
+uint32_t iscsi_port(const struct pool_source *source);
 /* How the path of a target's disk ends, whichever name its server is called by; with a '-' in front. */
 const char *iscsi_unit_path(struct arena *arena, const char *target, uint32_t unit);
 bool iscsi_same(const struct pool_def *a, const struct pool_def *b);

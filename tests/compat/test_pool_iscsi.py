@@ -77,6 +77,22 @@ def test_life(connection, server):
 
 
 @kernel
+@pytest.mark.godwit
+def test_two_servers_with_a_target_of_one_name(connection, pool, server, folder):
+    other = Tgt(folder, [32], name=server.name)
+    try:
+        copy = connection.storagePoolCreateXML(xml(other, "copy"))
+        assert [volume.info()[1] for volume in copy.listAllVolumes()] == [32 * MIB]
+        assert len(pool.listVolumes()) == 2 and sessions(server.name) == 2
+        copy.destroy()
+        assert sessions(server.name) == 1 and pool.isActive()
+        pool.refresh()
+        assert len(pool.listVolumes()) == 2
+    finally:
+        other.close()
+
+
+@kernel
 def test_content(connection, pool, server):
     data = os.urandom(MIB)
     volume = pool.storageVolLookupByName("unit:0:0:2")
