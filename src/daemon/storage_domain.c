@@ -115,7 +115,7 @@ static void image_changed(void *owner, const char *path)
         scoped_pool struct pool *pool = pool_of(object_ref(object));
         const struct pool_def *def = object_active(object) ? pool_def(pool, NULL) : NULL;
         const char *target = def && pool_backend(pool)->files ? def->target.path : NULL;
-        struct error err;
+        struct error err = {0};
         if (!target || strlen(target) + 1 != length || strncmp(target, path, length - 1) != 0)
             continue;
         if (pool_refresh(pool, "a migration", &err) < 0)
