@@ -285,6 +285,7 @@ static int let_run(struct migration *migration, struct error *err)
 {
     struct domain *domain = migration->domain;
     migration->entry.owner = WIRE_MIGRATION_OWNER_DESTINATION;
+    migration->entry.paused = migration->options.flags & MIGRATE_PAUSED; /* finish may have brought it */
     if (journal_write(domain->driver, &migration->entry, err) < 0 || domain_require_active(domain, err) < 0)
         return -1;
     /* who hung up believes that it failed, and may have told the source so; post-copy has no way back */
