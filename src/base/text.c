@@ -272,6 +272,15 @@ bool utf8_valid(const char *string, size_t length)
     return true;
 }
 
+size_t nul_line(const char *string, size_t length)
+{
+    const char *nul = length ? memchr(string, '\0', length) : NULL;
+    size_t line = nul != NULL;
+    for (const char *at = string; nul && (at = memchr(at, '\n', (size_t)(nul - at))); at++)
+        line++;
+    return line;
+}
+
 size_t utf8_width(const char *string)
 {
     size_t width = 0;

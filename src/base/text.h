@@ -67,5 +67,7 @@ void uuid_random(unsigned char uuid[UUID_SIZE]); /* version 4, from getrandom() 
 
 /* True when all bytes are valid UTF-8 without NUL. */
 bool utf8_valid(const char *string, size_t length);
+/* The line, from 1, of the first NUL: text that has one would be read to there only. 0 = it has none. */
+size_t nul_line(const char *string, size_t length);
 /* Terminal columns of a UTF-8 string: wide characters 2, combining 0 (wcwidth in a UTF-8 locale). */
 size_t utf8_width(const char *string);

@@ -170,6 +170,10 @@ char *xml_file_read(struct invocation *in, const char *path, struct error *err)
         if (content.length > XML_FILE_MAX)
             return error_null(err, ERR_INVALID_ARG, "the file '%s' is larger than %d MiB", path, XML_FILE_MAX >> 20);
     }
+    size_t nul = nul_line(content.data, content.length);
+    if (nul)
+        return error_null(err, ERR_INVALID_ARG, "the file '%s' has a NUL byte in line %zu; it is to be text in UTF-8",
+                          path, nul);
     return arena_strndup(in->arena, content.data ? content.data : "", content.length);
 }
 

@@ -44,7 +44,7 @@ struct document *domain_document(struct invocation *in, const struct wire_domain
 struct document *domain_get_document(struct invocation *in, struct wire_domain *dom, unsigned flags, struct error *err);
 /* Prints XML that the daemon sent, or what --xpath (with --wrap) finds in it. */
 int xml_print(struct invocation *in, const char *xml, struct error *err);
-/* A file with XML ("-" or /dev/stdin: standard input); NULL on failure. */
+/* A file with XML ("-" or /dev/stdin: standard input); NULL on failure, and when there is a NUL in it. */
 char *xml_file_read(struct invocation *in, const char *path, struct error *err);
 
 /* Fills a table of names in `word<TAB>` order: the index of word, or -1 and an error that lists them. */

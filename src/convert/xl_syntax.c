@@ -280,6 +280,10 @@ struct xl_file *xl_parse(struct arena *arena, const char *text, size_t length, s
     if (length > XL_SIZE_MAX)
         return error_null(err, ERR_CONF_SYNTAX, "the configuration has %zu bytes; at most %u are read", length,
                           XL_SIZE_MAX);
+    size_t nul = nul_line(text, length);
+    if (nul)
+        return error_null(err, ERR_CONF_SYNTAX, "line %zu: there is a NUL byte; a configuration is text, write it "
+                          "without", nul);
     struct reader reader = {.arena = arena, .at = text, .end = text + length, .line = 1, .err = err};
     struct xl_file *file = arena_struct(arena, struct xl_file);
     file->arena = arena;

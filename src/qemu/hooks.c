@@ -95,6 +95,16 @@ static int open_input(const char *text, struct error *err)
     return steal_fd(&fd);
 }
 
+/* XML with a NUL would be read to there, and the rest be lost. */
+static int output_check(const char *path, const char *const words[4], const struct text *output, struct error *err)
+{
+    size_t line = nul_line(output->data, output->length);
+    if (!line)
+        return 0;
+    return error_set(err, ERR_HOOK_SCRIPT_FAILED, "the hook script '%s %s %s %s' printed a NUL byte in line %zu; it is "
+                     "to print XML, or nothing", path, words[0], words[1], words[2], line);
+}
+
 static int run_script(const struct driver *driver, const char *path, const char *const words[4], const char *input,
                       struct text *output, struct error *err)
 {
@@ -110,7 +120,7 @@ static int run_script(const struct driver *driver, const char *path, const char 
     struct error problem = {0};
     if (process_run_script(argv, script_environment(arena), fd, output, OUTPUT_MAX,
                            deadline_ms(UINT64_C(1000) * seconds), &problem) == 0)
-        return 0;
+        return output ? output_check(path, words, output, err) : 0;
     if (problem.code == ERR_OPERATION_TIMEOUT)
         return error_set(err, ERR_OPERATION_TIMEOUT,
                          "the hook script '%s %s %s %s' did not end within %u s, and was killed (--hook-timeout)", path,

@@ -157,6 +157,14 @@ def test_errors(words, message):
     assert message in godwit("convert", *words, ok=False).errors
 
 
+def test_a_nul_is_refused_and_where(tmp_path):
+    """Text behind it would not be read: a guest without disks."""
+    for kind, text in [("xl", "name = 'n'\nmemory = 64\n\0disk = [ '/x,raw,xvda,w' ]\n"), ("libvirtxml", "<domain>\n\n</domain>\0")]:
+        (tmp_path / "n.cfg").write_text(text)
+        errors = godwit("convert", "-i", kind, tmp_path / "n.cfg", "--xml-only", ok=False).errors
+        assert f"'{tmp_path}/n.cfg' has a NUL byte in line 3" in errors
+
+
 def test_native_errors(host):
     assert "formats are xen-xl and xen-xm" in godwit("domxml-from-native", "xen-sxpr", GUIDE, uri=host.uri, ok=False).errors
     assert "virt-install --print-xml" in godwit("domxml-from-native", "qemu-argv", GUIDE, uri=host.uri, ok=False).errors

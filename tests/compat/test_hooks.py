@@ -213,7 +213,8 @@ def test_migration(hooked, hooks, two_hosts):
     ("echo \"$xml\" | sed 's|<memory unit=.KiB.>65528|<memory unit=\"KiB\">131064|'", ["hook scripts", "memory"]),
     long("echo \"$xml\" | sed 's|<name>hooked|<name>other|'", ["other"]),
     long("yes | head -c 3000000", ["more than"]),
-], ids=["refused", "no XML", "other hardware", "other name", "too much"])
+    ("echo \"$xml\"; printf '\\0\\0trailing'", ["/hooks/qemu hooked migrate begin", "NUL byte in line"]),
+], ids=["refused", "no XML", "other hardware", "other name", "too much", "NUL"])
 def test_migration_that_is_refused(hooked, hooks, two_hosts, text, words):
     hooks[1].write(f"[[ $2 == migrate ]] || exit 0\n{text}")
     start(hooked)

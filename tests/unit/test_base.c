@@ -107,6 +107,10 @@ static void utf8_is_checked(void **state)
     assert_false(utf8_valid("\xf4\x90\x80\x80", 4)); /* above U+10FFFF */
     assert_false(utf8_valid("\xe4\xbb", 2));         /* cut */
     assert_false(utf8_valid("a\0b", 3));
+    assert_int_equal(nul_line("a\nb\n\0\n\0", 7), 3);
+    assert_int_equal(nul_line("\0", 1), 1);
+    assert_int_equal(nul_line("a\nb", 3), 0);
+    assert_int_equal(nul_line(NULL, 0), 0);
 }
 
 static int order[8], steps;

@@ -131,6 +131,29 @@ static void test_syntax_errors(void **state)
     }
 }
 
+/* Wherever it stands: what follows would be read as if it were not there, or not at all. */
+static void test_nul(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t length;
+        const char *line;
+    } rows[] = {
+        {"name = 'x'\nmemory = 1\n\0disk = []\n", 33, "line 3: "},
+        {"name = 'x\0'", 11, "line 1: "},
+        {"name = 'x'\n# \0\n", 15, "line 2: "},
+        {"name = 'x'\n\\\0", 13, "line 2: "},
+        {"\0", 1, "line 1: "},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        scoped_arena struct arena *arena = arena_new();
+        assert_null(xl_parse(arena, rows[i].text, rows[i].length, &err));
+        assert_int_equal(err.code, ERR_CONF_SYNTAX);
+        assert_true(string_starts(err.message, rows[i].line) || (print_message("%s\n", err.message), false));
+        assert_non_null(strstr(err.message, "NUL"));
+    }
+}
+
 static void test_bad_settings(void **state)
 {
     static const struct {
@@ -209,7 +232,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),          cmocka_unit_test(test_again),
-        cmocka_unit_test(test_syntax_errors),  cmocka_unit_test(test_bad_settings),
+        cmocka_unit_test(test_syntax_errors),  cmocka_unit_test(test_nul),
+        cmocka_unit_test(test_bad_settings),
         cmocka_unit_test(test_network_map),    cmocka_unit_test(test_network_map_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
