@@ -84,6 +84,10 @@ static int confirm(struct invocation *in, struct godwit_image_run_args *args, bo
         return -1;
     args->flags &= ~(unsigned)IMAGE_RUN_PLAN;
     *go = !option_given(in, "dry-run");
+    if (!*go && output_is_json(in)) {
+        output_json(json_pack("{s:s, s:b}", "plan", ret.plan, "changes", ret.changes));
+        return 0;
+    }
     if (!*ret.plan || (!ret.changes && *go))
         return 0;
     fprintf(*go ? stderr : stdout, "This %s.\n", ret.plan);

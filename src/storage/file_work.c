@@ -134,6 +134,18 @@ void step_make(struct task *task)
         failed(work, "create");
 }
 
+void step_make_named(struct task *task)
+{
+    struct file_work *work = work_of(task);
+    work->fd = open(work->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, work->mode);
+    if (work->fd >= 0)
+        work->temporary = xstrdup(work->path);
+    else if (errno == EEXIST)
+        error_set(&task->error, ERR_STORAGE_VOL_EXIST, "'%s' exists already", work->path);
+    else
+        failed(work, "create");
+}
+
 void step_open(struct task *task)
 {
     struct file_work *work = work_of(task);
@@ -333,6 +345,14 @@ void step_flush(struct task *task)
     struct file_work *work = work_of(task);
     if (fsync(work->fd) < 0)
         failed(work, "write to disk");
+}
+
+void step_flush_named(struct task *task)
+{
+    struct file_work *work = work_of(task);
+    step_flush(task);
+    if (!task->error.code)
+        sync_directory(work);
 }
 
 void step_readable(struct task *task)

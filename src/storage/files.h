@@ -50,6 +50,9 @@ DEFINE_SCOPED(file_work_scope, struct file_work *, file_work_free)
 
 /* Steps, on the worker. */
 void step_make(struct task *task);     /* the temporary file, of `capacity` bytes without blocks */
+void step_make_named(struct task *task); /* the file at path, which is not there; counts as temporary until the caller
+                                          * forgets that name */
+void step_flush_named(struct task *task); /* to disk, with that name */
 void step_open(struct task *task);     /* the file at path, for writing */
 void step_claim(struct task *task);    /* the block device at path, alone: fails when it is mounted or the like */
 void step_truncate(struct task *task); /* to `capacity` */

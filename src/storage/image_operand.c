@@ -11,6 +11,8 @@ void image_operand_finish(struct image_operand *operand)
     luks_finish(&operand->luks);
     file_work_abandon(&operand->file);
     file_work_free(operand->file);
+    file_work_abandon(&operand->data);
+    file_work_free(operand->data);
     if (operand->pool) {
         operand->pool->works--;
         pool_unref(operand->pool);
@@ -83,13 +85,42 @@ static void look_release(struct task *task)
     free(look);
 }
 
+/* What cannot be read ends it: qemu-img has its own words for that. */
+static void chain_run(struct task *task)
+{
+    struct look *look = container_of(task, struct look, task);
+    scoped_free char *at = xstrdup(look->path);
+    for (int depth = 0; at && image_read(at, &look->image, NULL) == 0; depth++) {
+        char *next = image_backing_path(at, &look->image);
+        free(at);
+        at = next;
+        if (at && depth == IMAGE_DEPTH_MAX) {
+            error_set(&task->error, ERR_OPERATION_INVALID, "'%s' has more than %d images below it, or is one of them "
+                      "itself", look->path, IMAGE_DEPTH_MAX);
+            return;
+        }
+    }
+}
+
+static struct look *look_new(const char *path, void (*run)(struct task *task))
+{
+    struct look *look = xcalloc(1, sizeof *look);
+    look->task = (struct task){.run = run, .release = look_release};
+    look->path = xstrdup(path);
+    return look;
+}
+
+int image_check_chain(const char *path, struct error *err)
+{
+    scoped_task struct task *task = &look_new(path, chain_run)->task;
+    return task_run(&task, deadline_ms(TASK_MS), err);
+}
+
 /* What the header says; of a volume, too, since it may have been written since the pool looked. */
 static int read_header(struct image_operand *operand, struct arena *arena, bool *encrypted, bool *names_files,
                        struct error *err)
 {
-    struct look *look = xcalloc(1, sizeof *look);
-    look->task = (struct task){.run = look_run, .release = look_release};
-    look->path = xstrdup(operand->path);
+    struct look *look = look_new(operand->path, look_run);
     scoped_task struct task *task = &look->task;
     if (task_run(&task, deadline_ms(TASK_MS), err) < 0)
         return -1;
@@ -185,10 +216,31 @@ int image_operand_make(struct image_operand *operand, struct arena *arena, struc
     return file_work_run(&operand->file, step_make, err);
 }
 
+int image_operand_make_data(struct image_operand *operand, const char *path, struct error *err)
+{
+    operand->data = file_work_new(path);
+    operand->data->mode = NEW_IMAGE_MODE;
+    return file_work_run(&operand->data, step_make_named, err);
+}
+
+/* It belongs to an image that has its name, or may still get it from a worker that was not waited for. */
+static void keep_data(struct image_operand *operand)
+{
+    if (!operand->data || (operand->file && operand->file->temporary))
+        return;
+    free(operand->data->temporary);
+    operand->data->temporary = NULL;
+}
+
 int image_operand_publish(struct image_operand *operand, const char *client, struct error *err)
 {
     struct error ignored = {0};
-    if (file_work_run(&operand->file, step_flush, err) < 0 || file_work_run(&operand->file, step_publish, err) < 0)
+    if ((operand->data && file_work_run(&operand->data, step_flush_named, err) < 0) ||
+        file_work_run(&operand->file, step_flush, err) < 0)
+        return -1;
+    int rc = file_work_run(&operand->file, step_publish, err);
+    keep_data(operand);
+    if (rc < 0)
         return -1;
     if (operand->pool)
         pool_refresh(operand->pool, client, &ignored); /* the image is there in any case */

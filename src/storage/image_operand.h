@@ -16,6 +16,7 @@ struct image_operand {
     bool backed;                /* its header names an image below it, at: */
     const char *backing;        /* NULL = no local file */
     struct file_work *file;     /* of a new one, until it has its name */
+    struct file_work *data;     /* what holds its data, where that is another file */
 };
 #define IMAGE_OPERAND {.luks = LUKS_NONE}
 void image_operand_finish(struct image_operand *operand);
@@ -35,7 +36,12 @@ int image_operand_find(struct image_operand *operand, struct arena *arena, struc
 /* Prepares one that is not: its temporary file is there. Waits. */
 int image_operand_make(struct image_operand *operand, struct arena *arena, struct storage *storage, const char *word,
                        struct error *err);
+/* Makes the empty file at path, which is to hold its data. It has its name at once, since the image's header tells it,
+ * and goes again unless the image is published. Refuses what exists, which qemu-img would empty. Waits. */
+int image_operand_make_data(struct image_operand *operand, const char *path, struct error *err);
 /* Gives it its name, and shows it in its pool. Waits. */
 int image_operand_publish(struct image_operand *operand, const char *client, struct error *err);
+/* Refuses a chain of backing images without an end, in which qemu-img would lose itself. Waits. */
+int image_check_chain(const char *path, struct error *err);
 /* The path that a word means, which may be there or not; NULL with err. Waits. */
 const char *image_operand_path(struct arena *arena, struct storage *storage, const char *word, struct error *err);

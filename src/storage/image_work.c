@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "rpc/image_verbs.h"
+#include "storage/image_list.h"
 #include "storage/image_operand.h"
 #include "storage/qemu_img_run.h"
 
@@ -65,6 +66,15 @@ static const struct option_row *option_row(const struct verb *verb, const char *
     return NULL;
 }
 
+/* What is looked at here is to be what qemu-img takes. */
+static int check_once(const struct image_work *work, struct error *err)
+{
+    for (size_t i = 0; i < work->option_count; i++)
+        if (option(work, work->options[i].name) != work->options[i].value)
+            return error_set(err, ERR_INVALID_ARG, "the option '%.40s' is given twice", work->options[i].name);
+    return 0;
+}
+
 /* A format stands in lists of options ("driver=qcow2,file.filename=..."), where it must not bring others along. */
 static int check_formats(const struct image_work *work, struct error *err)
 {
@@ -93,7 +103,7 @@ static const struct verb *find_verb(const struct image_work *work, struct error 
         if (!option_row(verb, work->options[i].name))
             return error_null(err, ERR_INVALID_ARG, "image %s has no option '%.40s'", verb->name,
                               work->options[i].name);
-    return check_formats(work, err) < 0 ? NULL : verb;
+    return check_once(work, err) < 0 || check_formats(work, err) < 0 ? NULL : verb;
 }
 
 /* -- what it does -------------------------------------------------------------------------------------------------- */
@@ -123,8 +133,9 @@ static const char *plan(struct run *run)
                             run->below.path ?: "the image below it",
                             option(work, "keep") || option(work, "base") ? "" : " and empties it");
     if (strcmp(verb, "convert") == 0)
-        return arena_printf(run->arena, "copies '%s' (%s) to the new '%s' (%s)", image, run->images[0].format,
-                            run->images[1].path, option(work, "to") ?: "raw");
+        return arena_printf(run->arena, "copies '%s' (%s) to the new '%s' (%s%s)", image, run->images[0].format,
+                            run->images[1].path, option(work, "to") ?: "raw",
+                            run->images[0].luks.encryption ? ", not encrypted" : "");
     if (strcmp(verb, "create") == 0)
         return arena_printf(run->arena, "makes '%s' (%s)", image, option(work, "to") ?: "raw");
     if (strcmp(verb, "rebase") == 0)
@@ -149,10 +160,10 @@ static bool changes_in_place(const struct run *run)
 
 /* -- operands ------------------------------------------------------------------------------------------------------ */
 
-/* "10G", "+512M", "-1048576": as qemu-img reads it. */
-static int check_size(const char *size, struct error *err)
+/* "10G", and to change it "+512M", "-1048576": as qemu-img reads it. */
+static int check_size(const struct run *run, struct error *err)
 {
-    const char *digits = size + (strchr("+-", *size) && *size);
+    const char *size = run->size, *digits = size + (changes_in_place(run) && *size && strchr("+-", *size));
     size_t length = strspn(digits, "0123456789");
     if (length && (!digits[length] || (strchr("bkKMGTPE", digits[length]) && !digits[length + 1])))
         return 0;
@@ -163,6 +174,13 @@ static int check_unused(struct run *run, const char *path, struct error *err)
 {
     scoped_free char *what = xprintf("%s '%s'", run->verb->name, path);
     return run->verb->traits & IMAGE_SHARED ? 0 : storage_check_unused(run->work->storage, path, what, err);
+}
+
+/* Whether qemu-img opens what lies below the images, too. */
+static bool opens_chain(const struct run *run)
+{
+    const char *verb = run->verb->name;
+    return strcmp(verb, "info") != 0 && strcmp(verb, "check") != 0 && !option(run->work, "unsafe");
 }
 
 static int open_image(struct run *run, size_t number, struct error *err)
@@ -176,7 +194,21 @@ static int open_image(struct run *run, size_t number, struct error *err)
                            err) < 0 ||
         check_unused(run, image->path, err) < 0)
         return -1;
-    return 0;
+    return image->backed && opens_chain(run) && strcmp(image->format, "raw") != 0 ? image_check_chain(image->path, err)
+                                                                                  : 0;
+}
+
+/* What the image is told to have beside it: qemu-img empties whatever it finds there. */
+static int make_data(struct run *run, struct image_operand *image, struct error *err)
+{
+    const char *path;
+    if (image_list_find(run->arena, option(run->work, "options"), "data_file", &path, err) < 0)
+        return -1;
+    if (!path)
+        return 0;
+    if (*path != '/')
+        return error_set(err, ERR_INVALID_ARG, "data_file takes the absolute path of a new file, not '%.200s'", path);
+    return image_operand_make_data(image, path, err);
 }
 
 static int open_below(struct run *run, struct error *err)
@@ -196,13 +228,14 @@ static int open_operands(struct run *run, bool make, struct error *err)
         const char *kind = run->verb->operands[i];
         if (strcmp(kind, "size") == 0) {
             run->size = work->operands[i];
-            if (check_size(run->size, err) < 0)
+            if (check_size(run, err) < 0)
                 return -1;
         } else if (strcmp(kind, "image") == 0) {
             if (open_image(run, i, err) < 0)
                 return -1;
         } else if (make) {
-            if (image_operand_make(&run->images[i], run->arena, work->storage, work->operands[i], err) < 0)
+            if (image_operand_make(&run->images[i], run->arena, work->storage, work->operands[i], err) < 0 ||
+                make_data(run, &run->images[i], err) < 0)
                 return -1;
         } else {
             run->images[i].path = work->operands[i];
@@ -212,6 +245,22 @@ static int open_operands(struct run *run, bool make, struct error *err)
 }
 
 /* -- the command --------------------------------------------------------------------------------------------------- */
+
+/* What is to lie below an image. */
+static int check_backing(struct run *run, struct error *err)
+{
+    const char *options = option(run->work, "options"), *given = option(run->work, "backing"), *path, *format;
+    if (image_list_find(run->arena, options, "backing_file", &path, err) < 0 ||
+        image_list_find(run->arena, options, "backing_fmt", &format, err) < 0)
+        return -1;
+    if (given && *given && !(path = image_operand_path(run->arena, run->work->storage, given, err)))
+        return -1;
+    if (!path || !*path)
+        return 0;
+    if (!format && !option(run->work, "backing-format"))
+        return error_set(err, ERR_INVALID_ARG, "which format has '%s' below it? --backing-format says it", path);
+    return opens_chain(run) ? image_check_chain(path, err) : 0;
+}
 
 static int add_options(struct run *run, struct argv *argv, struct error *err)
 {
@@ -276,6 +325,8 @@ static struct argv *command(struct run *run, struct error *err)
     argv_add(argv, list && json ? "info" : run->verb->name);
     if (run->verb->traits & IMAGE_PROGRESS)
         argv_add(argv, "-p");
+    if (strcmp(run->verb->name, "create") == 0)
+        argv_add(argv, "-q"); /* it would tell the temporary name */
     if (json && (run->verb->traits & IMAGE_JSON || list))
         argv_add(argv, "--output=json");
     if (list && !json)
@@ -284,7 +335,7 @@ static struct argv *command(struct run *run, struct error *err)
         argv_add(argv, "-U");
     luks_add_object(argv, &run->images[0].luks);
     luks_add_object(argv, &run->images[1].luks);
-    if (add_options(run, argv, err) < 0)
+    if (check_backing(run, err) < 0 || add_options(run, argv, err) < 0)
         return NULL;
     add_images(run, argv);
     return argv;
@@ -325,6 +376,21 @@ static int execute(struct run *run, const struct argv *argv, struct error *err)
     return rc;
 }
 
+/* Into qemu-img's words, the name that the user knows. */
+static void show_names(const struct run *run, struct error *err)
+{
+    for (size_t i = 0; i < COUNT(run->images); i++) {
+        const struct image_operand *image = &run->images[i];
+        const char *temporary = image->file ? image->file->temporary : NULL;
+        char *at = temporary && err ? strstr(err->message, temporary) : NULL;
+        if (!at)
+            continue;
+        const char *shown = arena_printf(run->arena, "%.*s%s%s", (int)(at - err->message), err->message, image->path,
+                                         at + strlen(temporary));
+        error_set(err, err->code, "%s", shown);
+    }
+}
+
 int image_work_run(struct image_work *work, struct arena *arena, struct error *err)
 {
     scoped_run struct run run = {.work = work, .arena = arena, .images = {IMAGE_OPERAND, IMAGE_OPERAND},
@@ -342,6 +408,8 @@ int image_work_run(struct image_work *work, struct arena *arena, struct error *e
         return 0;
     struct argv *argv = command(&run, err);
     int rc = argv ? execute(&run, argv, err) : -1;
+    if (rc < 0)
+        show_names(&run, err);
     for (size_t i = 0; rc == 0 && i < COUNT(run.images); i++)
         if (run.images[i].file)
             rc = image_operand_publish(&run.images[i], work->client, err);

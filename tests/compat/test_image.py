@@ -115,6 +115,52 @@ def test_a_header_that_names_other_files_is_not_believed(host, folder):
         assert file.read(11) == b"of the host"
 
 
+def test_a_data_file_is_new_too(host, folder):
+    """qemu-img empties the file that it is told to keep the data in."""
+    precious, image_path, plain = f"{folder}/precious", f"{folder}/df", f"{folder}/plain"
+    image(host, "create", precious, "1M")
+    before = fill(precious, [0])
+    image(host, "create", plain, "1M", "--to", "qcow2")
+    for words in (["create", image_path, "1M"], ["convert", plain, image_path]):
+        for options, what in ((f"data_file={precious}", "exists already"), (f"cluster_size=64k,data_file={precious}", "exists already"),
+                              ("data_file=near", "absolute path"), ("data_file", "absolute path"), ("nodata_file", "absolute path"),
+                              ("data_file=json:{}", "absolute path"), (f"data_file={folder}/1,data_file={precious}", "twice"),
+                              (f"data_file={folder}/gone/x", "No such file")):
+            assert what in image(host, *words, "--to", "qcow2", "--options", options, ok=False).errors, (words, options)
+        image(host, *words, "--to", "qcow2", "--options", f"data_file={folder}/new,nope=1", ok=False)
+        image(host, *words, "--to", "raw", "--options", f"data_file={folder}/new", ok=False)
+        assert sorted(os.listdir(folder)) == ["plain", "precious"] and digest(precious) == before
+    image(host, "convert", plain, image_path, "--to", "qcow2", "--options", f"data_file={folder}/a,,b,data_file_raw=on")
+    assert os.path.getsize(f"{folder}/a,b") == MIB and os.stat(f"{folder}/a,b").st_mode & 0o777 == 0o600
+    assert image_info(image_path)["format-specific"]["data"]["data-file"] == f"{folder}/a,b"
+
+
+def test_a_chain_without_an_end(host, folder):
+    loop = f"{folder}/loop"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", loop, "1M"], check=True)
+    subprocess.run(["qemu-img", "rebase", "-u", "-f", "qcow2", "-b", loop, "-F", "qcow2", loop], check=True)
+    for words in (["map", loop], ["convert", loop, f"{folder}/new", "--format", "qcow2"],
+                  ["compare", loop, loop, "--format", "qcow2", "--second-format", "qcow2"],
+                  ["create", f"{folder}/new", "--to", "qcow2", "--backing", loop, "--backing-format", "qcow2"]):
+        assert "more than 200 images below it" in image(host, *words, ok=False).errors, words
+    assert os.listdir(folder) == ["loop"]
+    image(host, "rebase", loop, "--format", "qcow2", "--backing", "", "--unsafe")
+    assert "backing-filename" not in image_info(loop)
+
+
+def test_words_about_what_is_done(host, folder):
+    path = f"{folder}/a"
+    assert as_json(host, "create", path, "1M", "--dry-run") == {"plan": f"makes '{path}' (raw)", "changes": False}
+    answer = image(host, "create", path, "1M")
+    assert "Done: makes" in answer.out and ".godwit" not in answer.out
+    answer = image(host, "create", f"{folder}/b", "9E", "--to", "qcow2", ok=False)
+    assert f"{folder}/b" in answer.errors and ".godwit" not in answer.errors
+    for size in ("-1", "+5", "-1M"):
+        assert "no size" in image(host, "create", f"{folder}/b", size, ok=False).errors, size
+    for words in (["create", f"{folder}/b"], ["convert", path, f"{folder}/b"], ["rebase", path]):
+        assert "--backing-format" in image(host, *words, *([] if words[0] == "rebase" else ["--to", "qcow2"]), "--backing", path, ok=False).errors
+
+
 def test_check_and_repair(host, folder):
     path = f"{folder}/a"
     image(host, "create", path, "1M", "--to", "qcow2")
