@@ -13,6 +13,14 @@
 #define TAIL_SIZE 4096 /* what is looked at */
 #define TAIL_MAX  700  /* what goes into a message, which must hold the rest of the sentence too */
 
+/* What QEMU's words mean for who does not know them. */
+static const struct meaning {
+    const char *words, *meaning;
+} meanings[] = {
+    {"cannot unlock any keyslot", "a secret of its encrypted disks has another value on this host than the one that "
+                                  "the disk was made with; set that (secret-set-value): "},
+};
+
 static void copy_and_empty(const char *path, const char *to)
 {
     scoped_fd int from = open(path, O_RDWR | O_CLOEXEC),
@@ -103,10 +111,18 @@ char *qemu_log_tail(struct arena *arena, const char *path, off_t start)
     return tail;
 }
 
+static const char *meaning_of(const char *words)
+{
+    for (const struct meaning *row = meanings; row < meanings + COUNT(meanings); row++)
+        if (strstr(words, row->words))
+            return row->meaning;
+    return "";
+}
+
 int qemu_exit_error(const char *path, off_t start, int status, struct error *err)
 {
     scoped_arena struct arena *arena = arena_new();
     const char *words = path ? qemu_log_tail(arena, path, start) : "";
-    return error_set(err, ERR_INTERNAL_ERROR, "QEMU ended (%s)%s%s", process_status_text(arena, status),
-                     *words ? ": " : "", words);
+    return error_set(err, ERR_INTERNAL_ERROR, "QEMU ended (%s)%s%s%s", process_status_text(arena, status),
+                     *words ? ": " : "", meaning_of(words), words);
 }
