@@ -123,12 +123,13 @@ int job_journal_read(struct job *job, const char *directory, const char *name, s
                          directory);
     size_t length;
     char *text = file_read(job->arena, path, SIZE_MAX_BYTES, &length, err);
-    scoped_json json_t *json = text ? json_read(text, length, err) : NULL;
-    if (!json)
+    if (!text)
         return -1;
-    if (job_read(job, json) < 0 || !string_equal(job->name, name))
-        return error_set(err, ERR_INTERNAL_ERROR, "'%s' is damaged or of another version; look at the files it names, "
-                         "then remove it", path);
+    scoped_json json_t *json = json_read(text, length, NULL);
+    if (!json || job_read(job, json) < 0 || !string_equal(job->name, name))
+        return error_set(err, ERR_INTERNAL_ERROR, "the journal '%s' is damaged or of another version, so that nobody "
+                         "can go on by it; remove it and what was copied ('%s/.%s-sd*.part', and '%s/%s-sd*' when no "
+                         "domain uses it), then convert anew", path, directory, name, directory, name);
     job->directory = arena_strdup(job->arena, directory);
     return 0;
 }

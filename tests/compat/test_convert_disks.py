@@ -250,6 +250,21 @@ def test_killed_then_resumed(host, connection, guest, pool, stopping):
     assert "there is no unfinished conversion to 'r'" in godwit("convert", "r", "-os", "kvm", "--resume", uri=host.uri, ok=False).errors
 
 
+def test_a_damaged_journal_names_itself_and_the_remedy(host, guest, pool, stopping):
+    config, _ = guest
+    words = ["-i", "xl", str(config), "-os", "kvm", "-on", "r"]
+    cut_off(words, host.uri, stopping)
+    for text in ["rubbish", "", "{}", "[1]"]:
+        (pool / ".r.convert").write_text(text)
+        for way in ["--resume", "--abort"]:
+            errors = godwit("convert", "r", "-os", "kvm", way, uri=host.uri, ok=False).errors
+            assert f"{pool}/.r.convert" in errors and "damaged" in errors and f"{pool}/.r-sd" in errors and "remove" in errors, errors
+    for name in os.listdir(pool):   # what it says
+        os.unlink(pool / name)
+    convert(*words, uri=host.uri)
+    assert sorted(os.listdir(pool)) == ["r-sda", "r-sdb", "r-sdc"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_takes_everything_back(host, connection, guest, pool, stopping, number):
     config, _ = guest
