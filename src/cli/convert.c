@@ -212,6 +212,8 @@ static int convert_unfinished(struct invocation *in, struct error *err)
     if (strcmp(output, job.output) != 0)
         return error_set(err, ERR_INVALID_ARG, "the conversion to '%s' was begun with -o %s", name, job.output);
     bool resume = option_given(in, "resume");
+    if (resume && job_resume_check(&job, &report, err) < 0)
+        return error_wrap(err, "cannot go on with the conversion to '%s'", name);
     if ((resume ? job_run_guarded(&job, &calls, err) : job_abort(&job, &calls, err)) < 0)
         return -1;
     target_finish(&target, &job);

@@ -151,7 +151,7 @@ static int copy_all(struct job *job, const struct job_target *target, struct err
     for (size_t i = 0; i < job->disk_count; i++) {
         if (job->disk[i].done)
             continue;
-        if (disk_copy(job, i, target, err) < 0)
+        if (source_mark(job, &job->disk[i], err) < 0 || disk_copy(job, i, target, err) < 0)
             return -1;
         job->disk[i].done = true;
         if (job_journal_write(job, err) < 0)
@@ -178,7 +178,7 @@ static int copy_disks(struct job *job, const struct job_target *target, struct e
     if (job->phase != JOB_COPYING)
         return 0;
     return phase_enter(job, JOB_COPYING, err) < 0 || copy_all(job, target, err) < 0 ||
-                   phase_enter(job, JOB_PLACING, err) < 0 ? -1 : 0;
+                   sources_check(job, err) < 0 || phase_enter(job, JOB_PLACING, err) < 0 ? -1 : 0;
 }
 
 static int place_and_publish(struct job *job, const struct job_target *target, struct error *err)

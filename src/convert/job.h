@@ -28,6 +28,7 @@ struct job_disk {
     const char *path, *part;   /* of the copy: final, and while it is written */
     const char *format;        /* "raw" or "qcow2" */
     bool done;                 /* the part is whole and on the disk */
+    const char *mark;          /* of the source when its copy began: tells one that has changed; NULL of a device */
 };
 
 struct job {
@@ -83,6 +84,16 @@ static inline void job_scope(struct job *job)
     job_unlock(job);
 }
 #define scoped_job_lock scope_cleanup(job_scope)
+
+/* job_source.c: whether the sources are still what was copied.
+ * Notes how the disk's source is, before it is copied. */
+int source_mark(const struct job *job, struct job_disk *disk, struct error *err);
+/* After the last copy: ERR_OPERATION_INVALID when a source has changed since its copy began. */
+int sources_check(const struct job *job, struct error *err);
+/* Before job_run() of a job from a journal. While there are disks to copy, those whose source has changed, or may have,
+ * are to be copied anew; ERR_SYSTEM_ERROR when one is gone, as its copy is the only one then. Later a change is
+ * ERR_OPERATION_INVALID, and when the domain may be known, it is told in report->left. The job stays as it is then. */
+int job_resume_check(struct job *job, struct report *report, struct error *err);
 
 /* copy.c. Waits: copies the disk into its part, which is on the disk afterwards. */
 int disk_copy(const struct job *job, size_t index, const struct job_target *target, struct error *err);

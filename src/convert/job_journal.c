@@ -35,9 +35,9 @@ bool job_journal_exists(const char *directory, const char *name)
 
 static json_t *disk_json(const struct job_disk *disk)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "target", disk->target, "source", disk->source,
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s*}", "target", disk->target, "source", disk->source,
                      "source-format", disk->source_format, "path", disk->path, "part", disk->part, "format",
-                     disk->format, "done", disk->done);
+                     disk->format, "done", disk->done, "mark", disk->mark);
 }
 
 int job_journal_write(const struct job *job, struct error *err)
@@ -68,14 +68,15 @@ int job_journal_remove(const struct job *job, struct error *err)
 static int disk_read(struct job_disk *disk, const json_t *json, struct arena *arena)
 {
     int done;
-    const char *target, *source, *source_format, *path, *part, *format;
-    if (json_unpack((json_t *)json, "{s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "target", &target, "source", &source,
+    const char *target, *source, *source_format, *path, *part, *format, *mark = NULL;
+    if (json_unpack((json_t *)json, "{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s?s}", "target", &target, "source", &source,
                     "source-format", &source_format, "path", &path, "part", &part, "format", &format, "done",
-                        &done) < 0)
+                    &done, "mark", &mark) < 0)
         return -1;
     *disk = (struct job_disk){.target = arena_strdup(arena, target), .source = arena_strdup(arena, source),
                               .source_format = arena_strdup(arena, source_format), .path = arena_strdup(arena, path),
-                              .part = arena_strdup(arena, part), .format = arena_strdup(arena, format), .done = done};
+                              .part = arena_strdup(arena, part), .format = arena_strdup(arena, format), .done = done,
+                              .mark = arena_strdup(arena, mark)};
     return 0;
 }
 

@@ -250,6 +250,85 @@ def test_killed_then_resumed(host, connection, guest, pool, stopping):
     assert "there is no unfinished conversion to 'r'" in godwit("convert", "r", "-os", "kvm", "--resume", uri=host.uri, ok=False).errors
 
 
+def change(path):
+    """Writes to an image, as a guest that runs once more; what it was is kept beside it."""
+    subprocess.run(["cp", path, f"{path}.before"], check=True)
+    subprocess.run(["qemu-io", "-f", "raw", "-c", "write -P 0xa5 2M 64k", path], check=True, stdout=subprocess.DEVNULL)
+
+
+def restore(path):
+    os.rename(f"{path}.before", path)
+
+
+def kept(pool):
+    """What is there but the lock, which a process that was killed leaves."""
+    return sorted(name for name in os.listdir(pool) if not name.endswith(".lock"))
+
+
+def test_resumed_after_a_source_has_changed(host, connection, guest, pool, stopping):
+    """Disks of yesterday beside disks of today are no guest: what was copied from a source that changed since is copied again."""
+    config, images = guest
+    cut_off(["-i", "xl", str(config), "-os", "kvm", "-on", "r"], host.uri, stopping)
+    change(images[0])
+    answer = godwit("convert", "r", "-os", "kvm", "--resume", uri=host.uri)
+    assert same(images[0], "raw", pool / "r-sda", "raw") and not same(f"{images[0]}.before", "raw", pool / "r-sda", "raw")
+    assert "disk vda" in answer.errors and str(images[0]) in answer.errors and "copied anew" in answer.errors
+    assert sorted(os.listdir(pool)) == ["r-sda", "r-sdb", "r-sdc"]
+    restore(images[0])
+
+
+def test_resumed_when_a_source_is_gone(host, connection, guest, pool, stopping):
+    """The copy is the only one there is: it is refused, and nothing is removed."""
+    config, images = guest
+    cut_off(["-i", "xl", str(config), "-os", "kvm", "-on", "r"], host.uri, stopping)
+    os.rename(images[0], f"{images[0]}.before")
+    before = kept(pool)
+    answer = godwit("convert", "r", "-os", "kvm", "--resume", uri=host.uri, ok=False)
+    restore(images[0])
+    assert f"'{images[0]}'" in answer.errors and "'vda'" in answer.errors and "--abort" in answer.errors
+    assert kept(pool) == before
+    journal = json.loads((pool / ".r.convert").read_text())
+    del journal["disks"][0]["mark"]   # as a device has none
+    (pool / ".r.convert").write_text(json.dumps(journal))
+    assert "copied anew, because nothing tells" in godwit("convert", "r", "-os", "kvm", "--resume", uri=host.uri).errors
+    assert same(images[0], "raw", pool / "r-sda", "raw")
+
+
+def test_a_source_that_changes_while_it_is_copied(host, guest, pool, tmp_path):
+    """Somebody started the guest meanwhile: what was copied is of two times."""
+    config, images = guest
+    folder = stopping_until(tmp_path)
+    process = subprocess.Popen([GODWIT, "-c", host.uri, "convert", "-i", "xl", config, "-os", "kvm", "--virt-type", "qemu"],
+                               env=dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}"), stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: (folder / "stopped").exists(), timeout=60, what="the second copy")
+    change(images[0])
+    (folder / "go").touch()
+    errors = process.communicate(timeout=60)[1]
+    restore(images[0])
+    assert process.returncode != 0 and f"'{images[0]}'" in errors and "shut down" in errors, errors
+    assert os.listdir(pool) == []
+
+
+def test_changed_sources_when_all_was_copied(host, connection, guest, pool, stopping):
+    """Its copies are of one time, but not of this: nobody loses what a guest wrote since without a word."""
+    config, images = guest
+    cut_off(["-i", "xl", str(config), "-os", "kvm", "-on", "r"], host.uri, stopping)
+    journal = move_on(pool, "placing")
+    before = kept(pool)
+    change(images[0])
+    errors = godwit("convert", "r", "-os", "kvm", "--resume", uri=host.uri, ok=False).errors
+    assert f"'{images[0]}'" in errors and "--abort" in errors and kept(pool) == before
+    for disk in journal["disks"][1:]:
+        os.rename(disk["part"], disk["path"])
+    journal["phase"] = "publishing"
+    (pool / ".r.convert").write_text(json.dumps(journal))
+    errors = godwit("convert", "r", "-os", "kvm", "--resume", uri=host.uri).errors
+    restore(images[0])
+    assert "left to do" in errors and str(images[0]) in errors
+    assert same(images[0], "raw", pool / "r-sda", "raw")
+
+
 def test_a_damaged_journal_names_itself_and_the_remedy(host, guest, pool, stopping):
     config, _ = guest
     words = ["-i", "xl", str(config), "-os", "kvm", "-on", "r"]
