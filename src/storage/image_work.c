@@ -221,6 +221,27 @@ static int open_below(struct run *run, struct error *err)
     return check_unused(run, run->below.path, err);
 }
 
+/* vmdk alone splits a disk: into files that are called after the temporary one, and would go with it. */
+static int check_subformat(struct run *run, struct error *err)
+{
+    const char *word;
+    if (image_list_find(run->arena, option(run->work, "options"), "subformat", &word, err) < 0)
+        return -1;
+    if (!word || !string_equal(option(run->work, "to"), "vmdk") || string_equal(word, "monolithicSparse") ||
+        string_equal(word, "streamOptimized"))
+        return 0;
+    return error_set(err, ERR_NO_SUPPORT, "subformat '%.40s' is not made here, since its disk is in several files; "
+                     "monolithicSparse and streamOptimized are", word);
+}
+
+/* Then qemu-img lists the format's options and makes nothing. */
+static bool asks_for_help(struct run *run)
+{
+    const char *options = option(run->work, "options"), *help, *mark;
+    return image_list_find(run->arena, options, "help", &help, NULL) < 0 || help ||
+           image_list_find(run->arena, options, "?", &mark, NULL) < 0 || mark;
+}
+
 static int open_operands(struct run *run, bool make, struct error *err)
 {
     struct image_work *work = run->work;
@@ -401,7 +422,7 @@ int image_work_run(struct image_work *work, struct arena *arena, struct error *e
     if (!run.verb)
         return -1;
     work->changes = changes_in_place(&run);
-    if (open_operands(&run, !only_plan, err) < 0)
+    if (check_subformat(&run, err) < 0 || open_operands(&run, !only_plan, err) < 0)
         return error_wrap(err, "cannot %s image '%s'", work->verb, work->operands[0]);
     work->plan = plan(&run);
     if (only_plan)
@@ -410,7 +431,7 @@ int image_work_run(struct image_work *work, struct arena *arena, struct error *e
     int rc = argv ? execute(&run, argv, err) : -1;
     if (rc < 0)
         show_names(&run, err);
-    for (size_t i = 0; rc == 0 && i < COUNT(run.images); i++)
+    for (size_t i = 0; rc == 0 && !asks_for_help(&run) && i < COUNT(run.images); i++)
         if (run.images[i].file)
             rc = image_operand_publish(&run.images[i], work->client, err);
     if (work->changes && run.images[0].use.volume)

@@ -153,6 +153,10 @@ def test_words_about_what_is_done(host, folder):
     assert as_json(host, "create", path, "1M", "--dry-run") == {"plan": f"makes '{path}' (raw)", "changes": False}
     answer = image(host, "create", path, "1M")
     assert "Done: makes" in answer.out and ".godwit" not in answer.out
+    assert "cluster_size" in image(host, "create", f"{folder}/b", "1M", "--to", "qcow2", "--options", "help").out
+    for subformat in ("monolithicFlat", "twoGbMaxExtentSparse"):
+        assert "several files" in image(host, "create", f"{folder}/b", "1M", "--to", "vmdk", "--options", f"subformat={subformat}", ok=False).errors
+    assert os.listdir(folder) == ["a"]
     answer = image(host, "create", f"{folder}/b", "9E", "--to", "qcow2", ok=False)
     assert f"{folder}/b" in answer.errors and ".godwit" not in answer.errors
     for size in ("-1", "+5", "-1M"):
