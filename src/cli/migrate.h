@@ -16,6 +16,7 @@ struct migration {
     struct params params; /* MIGRATE_PARAM_* */
     struct arena *arena;
     bool steered, steered_there; /* the parameters name a policy; the destination knows of policies, so it is ours */
+    bool at_rest;   /* the guest is off, and started for its disks alone */
     bool arrived;   /* out, when this client drove it: the destination has the guest, whatever failed after that */
     bool unsettled; /* out: it failed, and whether the guest runs on the destination could not be found out */
 };

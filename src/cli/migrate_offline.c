@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/event.h"
+#include "cli/migrate_check.h"
 
 enum { AGAIN_MS = 30000, STEP_MS = 500 }; /* for a daemon that is being restarted */
 
@@ -42,13 +43,30 @@ static void unlisten(struct offline_copy *copy)
     remote_connect_domain_event_callback_deregister_any(copy->migration->source->client, &args, &ignored);
 }
 
+/* A libvirtd knows no guest that cannot be resumed. */
+static int start(const struct offline_copy *copy, struct wire_domain *dom, struct error *err)
+{
+    struct client *client = copy->migration->source->client;
+    const struct godwit_offline_begin_args ours = {.dom = *dom};
+    const struct domain_create_with_flags_args theirs = {.dom = *dom,
+                                                         .flags = DOMAIN_START_PAUSED | DOMAIN_START_AUTODESTROY};
+    struct godwit_offline_begin_ret held;
+    struct domain_create_with_flags_ret started;
+    int rc = remote_godwit_offline_begin(client, &ours, copy->in->arena, &held, err);
+    if (rc < 0 && check_is_unknown(err)) {
+        *err = (struct error){0};
+        rc = remote_domain_create_with_flags(client, &theirs, copy->in->arena, &started, err);
+        held.dom.id = started.dom.id;
+    }
+    if (rc == 0)
+        dom->id = held.dom.id;
+    return rc;
+}
+
 int offline_copy_begin(struct offline_copy *copy, struct error *err)
 {
     struct invocation *in = copy->in;
     struct migration *migration = copy->migration;
-    struct domain_create_with_flags_args args = {.dom = migration->dom,
-                                                 .flags = DOMAIN_START_PAUSED | DOMAIN_START_AUTODESTROY};
-    struct domain_create_with_flags_ret ret;
     if (!(migration->flags & MIGRATE_PERSIST_DEST))
         return error_set(err, ERR_INVALID_ARG,
                          "--offline leaves nothing but a definition and disks on the destination: it needs "
@@ -59,13 +77,13 @@ int offline_copy_begin(struct offline_copy *copy, struct error *err)
                          "--direct out");
     if (listen(copy, err) < 0)
         return -1;
-    if (remote_domain_create_with_flags(migration->source->client, &args, in->arena, &ret, err) < 0) {
+    if (start(copy, &migration->dom, err) < 0) {
         unlisten(copy);
         return error_wrap(err, "domain '%s' could not be prepared for the copy of its disks", migration->dom.name);
     }
-    migration->dom.id = ret.dom.id;
     migration->flags &= ~(unsigned)MIGRATE_OFFLINE;
     migration->flags |= MIGRATE_PAUSED;
+    migration->at_rest = true;
     return 0;
 }
 

@@ -5,8 +5,9 @@
 
 /* --offline with --copy-storage-*: only a QEMU can copy disks of every kind, with progress, limits, encryption and a
  * way back. So the guest is started with its CPUs stopped, migrated so, and ended over there: it never runs a single
- * instruction, and nobody else can start it meanwhile. Whoever can resume a guest can resume this one, though: what it
- * has done then is not thrown away, and it runs on over there. */
+ * instruction, and nobody else can start it meanwhile, nor resume it, when the source is a godwitd. A libvirtd lets
+ * whoever can resume a guest resume this one, though: what it has done then is not thrown away, and it runs on over
+ * there. */
 
 struct offline_copy {
     struct invocation *in;

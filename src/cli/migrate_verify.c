@@ -15,6 +15,7 @@ struct host_view {
     const char *name; /* host name */
     bool known;       /* it answered */
     int state;        /* DOMAIN_*; -1 = it knows no such domain */
+    bool resting;     /* it stands there for its disks alone, and ends now */
     struct error error;
 };
 
@@ -106,7 +107,7 @@ static bool has_guest(const struct host_view *view)
 
 static const char *state_word(const struct host_view *view)
 {
-    return view->state < 0 ? "not there" : domain_state_word(view->state);
+    return view->state < 0 ? "not there" : domain_state_word(view->resting ? DOMAIN_SHUTOFF : view->state);
 }
 
 static int judge(const struct findings *findings, const char *name, struct error *err)
@@ -186,6 +187,7 @@ int migrate_verify(struct invocation *in, const struct migration *migration, str
     scoped_connection struct connection *own =
         there ? NULL : connection_open(uri, false, in->shell->keepalive, &findings.there.error);
     ask(&findings, migration, there ? there : own, in->arena);
+    findings.there.resting = migration->at_rest && findings.there.state == DOMAIN_PAUSED;
     if (output_is_json(in))
         tell_json(&findings, migration->dom.name);
     if (judge(&findings, migration->dom.name, err) < 0)

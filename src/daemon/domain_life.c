@@ -20,8 +20,6 @@ static int end_if_orphaned(struct call *call, struct domain *domain, unsigned fl
 static int start(struct call *call, const struct wire_domain *handle, unsigned flags, struct wire_domain *result,
                  struct error *err)
 {
-    if (call_flags(call, flags, CREATE_FLAGS, err) < 0)
-        return -1;
     scoped_domain struct domain *domain = call_domain(call, handle, err);
     uint64_t owner = server_client_peer(call->client)->id;
     if (!domain || domain_start(domain, flags, owner, call_client(call), err) < 0)
@@ -39,7 +37,19 @@ int handle_domain_create(struct call *call, const struct domain_create_args *arg
 int handle_domain_create_with_flags(struct call *call, const struct domain_create_with_flags_args *args,
                                     struct domain_create_with_flags_ret *ret, struct error *err)
 {
+    if (call_flags(call, args->flags, CREATE_FLAGS, err) < 0)
+        return -1;
     return start(call, &args->dom, args->flags, &ret->dom, err);
+}
+
+/* For a move with --offline and its disks: QEMU holds these, and the guest does nothing. */
+int handle_godwit_offline_begin(struct call *call, const struct godwit_offline_begin_args *args,
+                                struct godwit_offline_begin_ret *ret, struct error *err)
+{
+    enum { FLAGS = DOMAIN_START_PAUSED | DOMAIN_START_AUTODESTROY };
+    if (call_flags(call, args->flags, 0, err) < 0)
+        return -1;
+    return start(call, &args->dom, DOMAIN_START_AT_REST | FLAGS, &ret->dom, err);
 }
 
 int handle_domain_create_xml(struct call *call, const struct domain_create_xml_args *args,

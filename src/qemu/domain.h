@@ -48,6 +48,7 @@ struct domain {
     int pause_reason, resume_reason, shutoff_reason;
     bool stopping;    /* we told QEMU to end: no crash to report */
     bool reset_on_shutdown; /* domain_reboot(): when the guest has powered off it is reset instead */
+    bool at_rest;     /* started for its disks alone: it never runs; see DOMAIN_START_AT_REST */
     bool incoming;    /* waits for a migration's end: clients see it paused */
     bool lockless;    /* its start found locks that do not work: its images have leases (lease.h) */
     enum outgoing outgoing;
@@ -134,7 +135,10 @@ int domain_change_both(struct domain *domain, unsigned flags, domain_change *cha
 
 /* -- life (start.c, stop.c, run.c); all wait ----------------------------------------------------------------------- */
 
-/* flags: DOMAIN_START_PAUSED, _AUTODESTROY (owner), _VALIDATE (create only). */
+/* Beside libvirt's flags, and in no message: the guest stands still until it ends, whoever asks it to run. Needs
+ * DOMAIN_START_PAUSED. */
+#define DOMAIN_START_AT_REST (1U << 31)
+/* flags: DOMAIN_START_PAUSED, _AUTODESTROY (owner), _AT_REST, _VALIDATE (create only). */
 int domain_start(struct domain *domain, unsigned flags, uint64_t owner, const char *client, struct error *err);
 /* A transient guest from XML text; returns a reference. */
 struct domain *domain_create(struct driver *driver, const char *xml, unsigned flags, uint64_t owner, const char *client,

@@ -16,6 +16,15 @@ static int begin(struct job *job, struct domain *domain, enum job_kind kind, con
     return domain_begin_active_job(domain, job, kind, operation, client, err);
 }
 
+static int require_free(const struct domain *domain, const char *operation, struct error *err)
+{
+    if (domain->at_rest)
+        return error_set(err, ERR_OPERATION_INVALID,
+                         "cannot %s domain '%s': it is off, and only its disks are being moved (--offline); wait for "
+                         "the end, or abort the move (domjobabort)", operation, domain_name(domain));
+    return domain_require_own(domain, operation, err);
+}
+
 int domain_suspend(struct domain *domain, const char *client, struct error *err)
 {
     scoped_job struct job job = {0};
@@ -34,7 +43,7 @@ int domain_resume(struct domain *domain, const char *client, struct error *err)
     scoped_job struct job job = {0};
     if (begin(&job, domain, JOB_SUSPEND, "resume", client, err) < 0)
         return -1;
-    if (domain_require_own(domain, "resume", err) < 0)
+    if (require_free(domain, "resume", err) < 0)
         return -1;
     if (domain->state == DOMAIN_RUNNING)
         return error_set(err, ERR_OPERATION_INVALID, "domain '%s' is already running", domain_name(domain));
@@ -98,5 +107,7 @@ int domain_reboot(struct domain *domain, unsigned flags, const char *client, str
 
 int domain_reset(struct domain *domain, const char *client, struct error *err)
 {
+    if (require_free(domain, "reset", err) < 0)
+        return -1;
     return press(domain, "system_reset", "reset", client, err);
 }

@@ -347,6 +347,7 @@ int domain_start(struct domain *domain, unsigned flags, uint64_t owner, const ch
     if (!config || domain_launch(domain, domain_edit(config), NULL, -1, err) < 0)
         return -1;
     domain->autodestroy = flags & DOMAIN_START_AUTODESTROY ? owner : 0;
+    domain->at_rest = flags & DOMAIN_START_AT_REST;
     return begin(domain, flags, err);
 }
 

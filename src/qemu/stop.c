@@ -95,7 +95,7 @@ void domain_exited(void *owner)
     if (domain->cgroup)
         fiber_start("cgroup", remove_cgroup, steal(domain->cgroup));
     domain->shutoff_reason = domain->pause_reason = domain->resume_reason = -1;
-    domain->stopping = domain->reset_on_shutdown = domain->incoming = false;
+    domain->stopping = domain->reset_on_shutdown = domain->incoming = domain->at_rest = false;
     if (domain->outgoing != OUTGOING_UNSETTLED)
         domain->outgoing = OUTGOING_NONE;
     domain->migration_status[0] = '\0';

@@ -141,17 +141,22 @@ def test_chosen_disks_and_refusals(two_hosts, owner):
 
 
 def test_resumed_meanwhile(two_hosts, owner):
-    """Whoever lets the guest run while it is copied does not lose what it did then."""
+    """It is off, and nobody can let it run while it is copied."""
     here, there, words = owner
     mover = subprocess.Popen([GODWIT, "-c", two_hosts[0].uri, "migrate", "settled", two_hosts[1].tcp_uri, *DISKS, *words, *ROUTE,
                               "--bandwidth", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_until(lambda: table(virsh(two_hosts[0], "domjobinfo", "settled", ok=None).text).get("File total"), timeout=60, step=0.1,
                what="the copy")
-    virsh(two_hosts[0], "resume", "settled")
+    for word in ("resume", "reset"):
+        assert "only its disks are being moved (--offline)" in virsh(two_hosts[0], word, "settled", ok=False).errors
+    assert states(two_hosts)[0] == "paused"
     virsh(two_hosts[0], "migrate-setspeed", "settled", "1000")
-    _, errors = mover.communicate(timeout=120)
-    assert mover.returncode == 0 and "was resumed by somebody" in errors, errors
-    assert states(two_hosts) == ["shut off", "running"]
+    out, errors = mover.communicate(timeout=120)
+    assert mover.returncode == 0 and "warning" not in errors, errors
+    assert "'settled' is shut off on" in out, out
+    assert states(two_hosts) == ["shut off", "shut off"]
+    virsh(two_hosts[0], "start", "--paused", "settled")
+    virsh(two_hosts[0], "resume", "settled")        # what held it was of that move alone
 
 
 @pytest.mark.parametrize("cut", ["abort", long("client"), long("source"), long("destination")])
