@@ -16,8 +16,8 @@ static int mark_read(struct arena *arena, const char *path, const char **mark)
         return -1;
     *mark = !S_ISREG(file.st_mode)
                 ? NULL
-                : arena_printf(arena, "inode %" PRIu64 " size %" PRId64 " mtime %" PRId64 ".%09ld ctime %" PRId64 ".%09ld",
-                               (uint64_t)file.st_ino, (int64_t)file.st_size, (int64_t)file.st_mtim.tv_sec,
+                : arena_printf(arena, "inode %" PRIu64 " size %" PRId64 " mtime %" PRId64 ".%09ld ctime %" PRId64
+                               ".%09ld", (uint64_t)file.st_ino, (int64_t)file.st_size, (int64_t)file.st_mtim.tv_sec,
                                file.st_mtim.tv_nsec, (int64_t)file.st_ctim.tv_sec, file.st_ctim.tv_nsec);
     return 0;
 }
