@@ -38,6 +38,9 @@ static int read_options(struct evacuation *evacuation, struct error *err)
     evacuation->keep = option_given(in, "keep-definition");
     for (size_t i = 0; i < COUNT(move_flags); i++)
         evacuation->flags |= option_given(in, move_flags[i].option) ? move_flags[i].flag : 0;
+    if (!evacuation->restore && option_given(in, "forget"))
+        return error_set(err, ERR_INVALID_ARG, "--forget goes with --restore: it is about guests that cannot be "
+                         "brought home, since they are nowhere");
     if (!evacuation->restore && !in->rest_count)
         return error_set(err, ERR_INVALID_ARG, "where shall the guests go? Name one destination or several: "
                          "evacuate --to qemu+ssh://HOST/system ...");
@@ -133,6 +136,7 @@ static const struct command_option evacuate_options[] = {
      "to look for guests"},
     {"plan", OPTION_BOOL, 0, "only show who would go where and why, and who cannot"},
     {"restore", OPTION_BOOL, 0, "bring home the guests that were moved away from here"},
+    {"forget", OPTION_BOOL, 0, "with --restore: drop the records of guests that are found nowhere"},
     {"parallel", OPTION_NUMBER, OPTION_NAMED, "guests that are moved at once, at most; otherwise up to 4 for each "
      "destination"},
     {"offline", OPTION_BOOL, 0, "move the ones that do not run, too"},

@@ -223,12 +223,18 @@ static int find_anywhere(struct evacuation *evacuation, struct passenger *one)
     return found;
 }
 
-/* No error of the evacuation: there is nothing left to bring home. */
-static void forget(struct evacuation *evacuation, struct passenger *one, bool moving)
+/* It may have been moved on to a host that nobody named: the record, which knows what it was here, stays until it is
+ * found or the user says that there is nothing left to bring home. */
+static void miss(struct evacuation *evacuation, struct passenger *one, bool moving)
 {
     struct error err = {0};
-    one->why = arena_printf(evacuation->in->arena, "it is not on '%s' any more: deleted, ended, or moved on to a host "
-                            "that is not named", one->record->destination);
+    if (!option_given(evacuation->in, "forget")) {
+        error_set(&one->error, ERR_NO_DOMAIN, "it is not on '%s' any more: deleted, ended, or moved on. 'evacuate "
+                  "--restore --to URI' looks for it on another host as well, 'evacuate --restore --forget' drops the "
+                  "record of what is found nowhere", one->record->destination);
+        return;
+    }
+    one->why = "it is forgotten: none of these hosts has it";
     one->state = PASSENGER_STAYS;
     if (moving && evacuation_note_outcome(evacuation, one->dom.uuid, WIRE_EVACUATION_OUTCOME_FORGOTTEN, &err) < 0)
         output_warning(evacuation->in->shell, "the record of domain '%s': %s", one->dom.name, err.message);
@@ -253,7 +259,7 @@ static void board_one(struct evacuation *evacuation, struct passenger *one, bool
         error_set(&one->error, ERR_OPERATION_FAILED, "whether it is on '%s' is not known: %s", record->destination,
                   one->from && one->from->error.code ? one->from->error.message : "the connection is lost");
     } else {
-        forget(evacuation, one, moving);
+        miss(evacuation, one, moving);
     }
 }
 

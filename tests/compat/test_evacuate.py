@@ -189,9 +189,14 @@ def test_moved_on_and_deleted_meanwhile(three):
     move = ["--live", "--persistent", "--undefinesource"]
     godwit("migrate", "moved", third.tcp_uri, *move, uri=second.uri)
     godwit("migrate", "byhand", home.tcp_uri, *move, uri=second.uri)
-    answer = godwit("evacuate", "--restore", "--to", third.tcp_uri, uri=home.uri)
-    assert f"deleted: it is not on '{second.tcp_uri}' any more" in answer.out, answer
-    assert "byhand: it is here already" in answer.out and "moved: moved to" in answer.out, answer
+    lost = evacuate(three, "--restore", ok=False)
+    for name in ("deleted", "moved"):
+        assert f"{name}: cannot be moved: it is not on '{second.tcp_uri}' any more" in lost.out, lost
+    assert "'evacuate --restore --to URI'" in lost.out and "'evacuate --restore --forget'" in lost.out, lost
+    assert lost.status == 1 and "2 of 3 guests were not moved" in lost.errors and "byhand: it is here already" in lost.out, lost
+    answer = godwit("evacuate", "--restore", "--forget", "--to", third.tcp_uri, uri=home.uri)
+    assert "deleted: it is forgotten" in answer.out and "moved: moved to" in answer.out, answer
+    assert "No guest is on record" in evacuate(three, "--restore").out
     assert set(guests(home)) == {"moved", "stays", "byhand"}
 
 
