@@ -308,8 +308,17 @@ static const char *tried(const struct steering *steering, struct arena *arena)
 {
     scoped_text struct text out = {0};
     for (size_t i = 0; i < steering->stage; i++)
-        text_printf(&out, "%s%s", i ? ", " : "", stage_name(steering->policy->stages[i].kind));
+        if (!(steering->skipped & 1U << i))
+            text_printf(&out, "%s%s", i ? ", " : "", stage_name(steering->policy->stages[i].kind));
     return arena_strdup(arena, text_string(&out));
+}
+
+/* QEMU measures it from pass to pass, so there is nothing before the first has ended. */
+static const char *changed(const struct job_info *info, struct arena *arena)
+{
+    if (!info->dirty_rate)
+        return "how much the guest changed was not known yet";
+    return arena_printf(arena, "%.1f MiB/s changed", (double)(info->dirty_rate * info->page_size) / MIB);
 }
 
 static void give_up(struct migration *migration, const char *why)
@@ -322,10 +331,10 @@ static void give_up(struct migration *migration, const char *why)
     if (migration->abort.code)
         return;
     error_set(&migration->abort, ERR_OPERATION_TIMEOUT,
-              "policy '%s' has tried %s; %s. %.1f MiB were left, %.1f MiB/s were sent and %.1f MiB/s changed. A pause "
+              "policy '%s' has tried %s; %s. %.1f MiB were left, %.1f MiB/s were sent and %s. A pause "
               "of about %u ms would have done (--max-pause); else allow more time (--time-budget) or another --policy",
               steering->policy->name, tried(steering, migration->arena), why, (double)info->memory_remaining / MIB,
-              (double)rate_of(migration) / MIB, (double)(info->dirty_rate * info->page_size) / MIB, pause);
+              (double)rate_of(migration) / MIB, changed(info, migration->arena), pause);
 }
 
 /* False when QEMU refuses. */
@@ -353,11 +362,16 @@ static bool go_on(struct migration *migration, const char *why)
         next++;
     if (stages[next].kind == STAGE_GIVE_UP && stages_budget_ms(migration) > 0)
         return false;
-    for (size_t i = steering->stage + 1; i < next; i++)
+    for (size_t i = steering->stage + 1; i < next; i++) {
         say(migration, "no %s: %s", stage_name(stages[i].kind), obstacle(migration, stages[i].kind));
+        steering->skipped |= 1U << i;
+    }
     steering->stage = next;
     steering->stalls = 0;
-    return begin_stage(migration, why) || go_on(migration, why);
+    if (begin_stage(migration, why))
+        return true;
+    steering->skipped |= 1U << next;
+    return go_on(migration, why);
 }
 
 /* -- looking ------------------------------------------------------------------------------------------------------- */

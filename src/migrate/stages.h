@@ -18,6 +18,7 @@ struct steering {
     uint32_t armed;      /* features (MIGRATE_*) that were turned on for stages to come, at their weakest */
     json_t *before;      /* parameters of QEMU that were changed for that; NULL = none */
     size_t stage;
+    uint32_t skipped;    /* a bit for each stage that could not be had, or that QEMU refused */
     uint32_t stalls, throttle;
     uint32_t pass;       /* the last one that was looked at */
     uint64_t left, low;  /* bytes when it began, and the least of all passes but the first; 0 = not known */
