@@ -272,8 +272,10 @@ static void add_row(struct table *table, const struct passenger *one, struct are
 
 static void print_destination(const struct evacuation *evacuation, const struct place *place)
 {
-    if (!place->control)
-        return; /* every guest's row says why */
+    if (!place->control) {
+        printf("'%s' gets none: %s\n", place->uri, place->error.message);
+        return;
+    }
     printf("'%s' gets %u guests", place->uri, place->planned);
     if (place->answered)
         printf(", up to %u at once; %.1f GiB of memory are left there", slots_of(evacuation, place),

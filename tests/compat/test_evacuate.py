@@ -177,6 +177,12 @@ def test_client_killed_and_run_again(three):
     assert guests(home) == before and not guests(three[1])
 
 
+def test_destination_that_is_lost(three):
+    lost = "qemu+tcp://127.0.0.1:1/system"
+    answer = godwit("evacuate", "--plan", "--to", lost, three[1].tcp_uri, uri=three[0].uri)
+    assert f"'{lost}' gets none: cannot connect to '{lost}'" in answer.out, answer
+
+
 def test_moved_on_and_deleted_meanwhile(three):
     home, second, third = three
     for name in ("deleted", "moved", "stays", "byhand"):
