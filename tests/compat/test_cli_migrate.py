@@ -162,6 +162,7 @@ def test_lost_destination_that_never_got_it(mover):
     assert [state(host) for host in mover] == [libvirt.VIR_DOMAIN_RUNNING, None]
 
 
+@pytest.mark.full       # waits half a minute for a destination that is not there
 def test_lost_destination_that_stays_lost(mover):
     """Never two running guests: the client leaves the source's paused and says what to do, and the source's daemon, which
     reaches the destination by itself, settles it."""

@@ -157,7 +157,7 @@ def test_unsupported_options_are_named(two_hosts, traveller):
 
 
 @pytest.mark.parametrize("words", [long(["--parallel", "--parallel-connections", "3"]), ["--auto-converge"],
-                                   ["--compressed", "--comp-methods", "xbzrle", "--comp-xbzrle-cache", "33554432"]],
+                                   long(["--compressed", "--comp-methods", "xbzrle", "--comp-xbzrle-cache", "33554432"])],
                          ids=["parallel", "auto-converge", "xbzrle"])
 def test_options_that_qemu_does(two_hosts, traveller, words):
     traveller.migrate("--live", *words)

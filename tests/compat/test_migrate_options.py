@@ -117,6 +117,7 @@ def test_compression(two_hosts, traveller, words):
     traveller.ends()
 
 
+@pytest.mark.full
 def test_levels_of_the_own_client(two_hosts, traveller):
     godwit("migrate", "traveller", two_hosts[1].tcp_uri, "--live", "--parallel", "--compressed", "--comp-methods", "zstd",
            "--comp-zstd-level", "3", *ROUTE, uri=two_hosts[0].uri, timeout=120)

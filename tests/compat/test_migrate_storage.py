@@ -185,7 +185,7 @@ def test_progress_and_abort(two_hosts, carrier):
     carrier.ends()
 
 
-@pytest.mark.parametrize("victim", ["source", long("qemu"), long("destination"), long("client")])
+@pytest.mark.parametrize("victim", [long("source"), long("qemu"), long("destination"), long("client")])
 def test_death_while_copying(two_hosts, carrier, victim):
     with open(carrier.disk, "r+b") as disk:
         disk.seek(4 << 20)
@@ -209,6 +209,7 @@ def test_death_while_copying(two_hosts, carrier, victim):
     carrier.moves_now()
 
 
+@pytest.mark.full       # tests/fault/test_migration_matrix.py has it by default, with a client of its own
 def test_disk_full_on_the_destination(two_hosts, carrier):
     run("mount", "-t", "tmpfs", "-o", "size=2m", "none", carrier.folder)
     with open(carrier.disk, "r+b") as disk:
