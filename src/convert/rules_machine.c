@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "convert/rewrite.h"
+#include "model/complete.h"
 #include "model/xml.h"
 
 /* The machine without its devices. */
@@ -98,21 +99,10 @@ void rule_kernel(struct rewrite *rewrite)
     }
 }
 
-static bool boots_by_device(const struct domain_def *def)
-{
-    for (uint32_t i = 0; i < def->disks.count; i++)
-        if (def->disks.item[i]->info.boot_order)
-            return true;
-    for (uint32_t i = 0; i < def->interfaces.count; i++)
-        if (def->interfaces.item[i]->info.boot_order)
-            return true;
-    return false;
-}
-
 void rule_boot(struct rewrite *rewrite)
 {
     struct os *os = &rewrite->def->os;
-    if (os->boots.count || os->kernel || boots_by_device(rewrite->def))
+    if (os->boots.count || os->kernel || boots_by_order(rewrite->def))
         return;
     struct os_boot *boot = arena_struct(rewrite->arena, struct os_boot);
     boot->dev = BOOT_DEV_HD;

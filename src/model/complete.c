@@ -61,7 +61,7 @@ static int os_complete(struct domain_def *def, const struct domain_defaults *def
     return 0;
 }
 
-static bool boots_by_order(const struct domain_def *def)
+bool boots_by_order(const struct domain_def *def)
 {
     for (uint32_t i = 0; i < def->disks.count; i++)
         if (def->disks.item[i]->info.boot_order)

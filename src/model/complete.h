@@ -8,6 +8,9 @@
  * balloon, console). Addresses come later (address.h). */
 int domain_complete(struct domain_def *def, const struct domain_defaults *defaults, struct error *err);
 
+/* Whether a device says when it is tried at boot (<boot order>); then <os><boot> has no say. */
+bool boots_by_order(const struct domain_def *def);
+
 /* Whether the machine is of the q35 family (PCI Express) or of the pc family (i440fx). */
 bool machine_is_q35(const struct domain_def *def);
 bool machine_is_pc(const struct domain_def *def);
