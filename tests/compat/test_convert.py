@@ -17,16 +17,6 @@ SCHEMA = "/usr/share/libvirt/schemas/domain.rng"
 GUIDE = f"{CASES}/guide-sles11.xml"
 
 
-@pytest.fixture(scope="module")
-def host(make_host):
-    return make_host()
-
-
-@pytest.fixture(scope="module")
-def connection(host):
-    return libvirt.open(host.uri)
-
-
 def results():
     return sorted(glob.glob(f"{CASES}/*.out.xml"))
 

@@ -19,16 +19,6 @@ from helpers.tools import wait_until
 MIB = 1 << 20
 
 
-@pytest.fixture(scope="module")
-def host(make_host):
-    return make_host()
-
-
-@pytest.fixture(scope="module")
-def connection(host):
-    return libvirt.open(host.uri)
-
-
 def image(path, form="raw", size="8M"):
     subprocess.run(["qemu-img", "create", "-q", "-f", form, path, size], check=True)
     subprocess.run(["qemu-io", "-f", form, "-c", "write -P 0x5a 1M 64k", path], check=True, stdout=subprocess.DEVNULL)
