@@ -415,12 +415,6 @@ static void release_all(void *argument)
 
 void lease_release(const struct domain *domain, const struct domain_def *live)
 {
-    struct leases *leases = leases_new(domain, live, TASK_RELEASE);
-    size_t kept = 0;
-    for (size_t i = 0; i < leases->count; i++)
-        kept += leases->items[i].written;
-    if (kept)
-        fiber_start("release leases", release_all, leases);
-    else
-        leases_free(leases);
+    if (domain->lockless)
+        fiber_start("release leases", release_all, leases_new(domain, live, TASK_RELEASE));
 }
