@@ -93,6 +93,9 @@ int evacuation_board_home(struct evacuation *evacuation, struct error *err);
 int evacuation_note_leaving(struct evacuation *evacuation, const struct passenger *one, struct error *err);
 int evacuation_note_outcome(struct evacuation *evacuation, const unsigned char uuid[UUID_SIZE], int outcome,
                             struct error *err);
+/* A guest that starts by itself here does so where it now lives, too; what fails is a warning. Waits. */
+void evacuation_copy_autostart(const struct evacuation *evacuation, const struct place *place,
+                               const struct wire_domain *dom);
 /* The place of that URI, connected if it can be; NULL when there are too many. Waits. */
 struct place *evacuation_place(struct evacuation *evacuation, const char *uri);
 

@@ -61,35 +61,15 @@ static void close_idle(struct place *place)
 
 /* -- one guest ----------------------------------------------------------------------------------------------------- */
 
-/* The host that it now lives on starts it by itself when this one would. */
-static void mark_autostart(struct run *run, const struct passenger *one, struct connection *there)
-{
-    struct domain_lookup_by_uuid_args lookup;
-    struct domain_lookup_by_uuid_ret found;
-    struct error err = {0};
-    struct arena *arena = run->evacuation->in->arena;
-    if (!one->autostart || !one->persistent)
-        return;
-    memcpy(lookup.uuid, one->dom.uuid, UUID_SIZE);
-    if (remote_domain_lookup_by_uuid(there->client, &lookup, arena, &found, &err) == 0) {
-        const struct domain_set_autostart_args args = {found.dom, 1};
-        if (remote_domain_set_autostart(there->client, &args, &err) == 0)
-            return;
-    }
-    output_warning(run->evacuation->in->shell, "domain '%s' is not marked for autostart on '%s': %s", one->dom.name,
-                   one->to->uri, err.message);
-}
-
 /* The record follows what happened. Where that is not known (a lost daemon), it stays as it was before the move, and
  * the next run finds out. */
-static int note(struct run *run, struct passenger *one, struct connection *there, bool moved, bool unsettled,
-                struct error *err)
+static int note(struct run *run, struct passenger *one, bool moved, bool unsettled, struct error *err)
 {
     struct evacuation *evacuation = run->evacuation;
     if (evacuation->restore)
         return moved ? evacuation_note_outcome(evacuation, one->dom.uuid, WIRE_EVACUATION_OUTCOME_HERE, err) : 0;
-    if (moved)
-        mark_autostart(run, one, there);
+    if (moved && one->autostart && one->persistent)
+        evacuation_copy_autostart(evacuation, one->to, &one->dom);
     if (unsettled)
         return 0;
     return evacuation_note_outcome(evacuation, one->dom.uuid,
@@ -124,7 +104,7 @@ static enum passenger_state move_one(struct run *run, struct passenger *one, str
         *err = (struct error){0};
     }
     bool moved = migration.arrived;
-    if (note(run, one, to, moved, migration.unsettled, &later) < 0 && moved)
+    if (note(run, one, moved, migration.unsettled, &later) < 0 && moved)
         output_warning(evacuation->in->shell, "domain '%s' has moved to '%s', but the record of that could not be "
                        "written; the next run sees to it: %s", one->dom.name, one->to->uri, later.message);
     return moved ? PASSENGER_MOVED : migration.unsettled ? PASSENGER_UNKNOWN : PASSENGER_FAILED;

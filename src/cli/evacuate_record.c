@@ -84,9 +84,8 @@ static int find_there(const struct evacuation *evacuation, const struct place *p
     return 1;
 }
 
-/* Autostart there is what it was here: a host that is booted again starts its guests wherever they are. */
-static void copy_autostart(const struct evacuation *evacuation, const struct place *place,
-                           const struct wire_domain *dom)
+void evacuation_copy_autostart(const struct evacuation *evacuation, const struct place *place,
+                               const struct wire_domain *dom)
 {
     struct error err = {0};
     const struct domain_set_autostart_args args = {*dom, 1};
@@ -130,7 +129,7 @@ static void settle_one(struct evacuation *evacuation, const struct wire_evacuati
         found = 0;
     if (found > 0) {
         if (record->autostart)
-            copy_autostart(evacuation, place, &dom);
+            evacuation_copy_autostart(evacuation, place, &dom);
         result = evacuation_note_outcome(evacuation, record->dom.uuid, WIRE_EVACUATION_OUTCOME_LEFT, &err);
     } else if (found == 0) {
         output_warning(evacuation->in->shell, "domain '%s', which was to go to '%s', runs neither there nor here: it "
