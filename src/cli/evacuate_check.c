@@ -191,7 +191,7 @@ static void measure_place(struct evacuation *evacuation, struct passenger *one, 
                           const json_t *question)
 {
     scoped_arena struct arena *arena = arena_new();
-    struct error ignored;
+    struct error ignored = {0};
     scoped_json json_t *answer = NULL;
     scoped_json json_t *verdict =
         ask_place(evacuation, one, place, question, CHECK_MEASURE | CHECK_QUICK, arena, &answer, &ignored);

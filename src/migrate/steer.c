@@ -94,12 +94,11 @@ static int set_parameter(struct domain *domain, const char *name, uint64_t value
 
 int migration_set_downtime(struct domain *domain, uint64_t milliseconds, struct error *err)
 {
-    const uint64_t most = 2000000; /* QEMU's own bound */
     if (domain_require_active(domain, err) < 0)
         return -1;
-    if (milliseconds == 0 || milliseconds > most)
-        return error_set(err, ERR_INVALID_ARG, "a maximum downtime of %llu ms is not possible (1 to %llu)",
-                         (unsigned long long)milliseconds, (unsigned long long)most);
+    if (milliseconds == 0 || milliseconds > PAUSE_ANY_MS)
+        return error_set(err, ERR_INVALID_ARG, "a maximum downtime of %llu ms is not possible (1 to %d)",
+                         (unsigned long long)milliseconds, PAUSE_ANY_MS);
     domain->migrate_downtime_ms = (uint32_t)milliseconds;
     if (domain->migration) { /* who sets it now wants it now */
         domain->migration->limit_ms = (uint32_t)milliseconds;
