@@ -71,13 +71,14 @@ static void pool_refresh(struct target *target, const struct job *job)
     remote_storage_pool_refresh(target->connection->client, &refresh, &ignored);
 }
 
-/* The domain with the job's UUID: 1, 0 = there is none, -1 = that is not known. */
-static int published_find(struct target *target, const struct job *job, struct wire_domain *domain, struct error *err)
+/* The domain with that UUID: 1, 0 = there is none, -1 = that is not known. */
+static int find_uuid(struct target *target, const unsigned char uuid[UUID_SIZE], struct wire_domain *domain,
+                     struct error *err)
 {
     struct error failed = {0};
     struct domain_lookup_by_uuid_args args;
     struct domain_lookup_by_uuid_ret found;
-    memcpy(args.uuid, job->uuid, UUID_SIZE);
+    memcpy(args.uuid, uuid, UUID_SIZE);
     if (remote_domain_lookup_by_uuid(target->connection->client, &args, target->in->arena, &found, &failed) == 0) {
         *domain = found.dom;
         return 1;
@@ -92,7 +93,7 @@ static int domain_publish(void *owner, const struct job *job, struct error *err)
     struct wire_domain domain;
     struct domain_define_xml_flags_args args = {.xml = job->xml};
     struct domain_define_xml_flags_ret ret;
-    int found = published_find(target, job, &domain, err);
+    int found = find_uuid(target, job->uuid, &domain, err);
     if (found < 0 || (found > 0 && strcmp(domain.name, job->name) == 0))
         return found < 0 ? -1 : 0;
     if (remote_domain_define_xml_flags(target->connection->client, &args, target->in->arena, &ret, err) < 0)
@@ -105,7 +106,7 @@ static int domain_withdraw(void *owner, const struct job *job, struct error *err
     struct target *target = owner;
     struct domain_is_active_args args;
     struct domain_is_active_ret ret;
-    int found = published_find(target, job, &args.dom, err);
+    int found = find_uuid(target, job->uuid, &args.dom, err);
     if (found <= 0)
         return found;
     if (remote_domain_is_active(target->connection->client, &args, target->in->arena, &ret, err) < 0)
@@ -189,11 +190,16 @@ void target_finish(struct target *target, struct job *job)
         pool_refresh(target, job);
 }
 
-bool target_has(struct target *target, const struct job *job)
+static bool uuid_is_taken(struct target *target, const unsigned char uuid[UUID_SIZE])
 {
     struct error ignored = {0};
     struct wire_domain domain;
-    return target->connection && published_find(target, job, &domain, &ignored) > 0;
+    return find_uuid(target, uuid, &domain, &ignored) > 0;
+}
+
+bool target_has(struct target *target, const struct job *job)
+{
+    return target->connection && uuid_is_taken(target, job->uuid);
 }
 
 void target_close(struct target *target)
@@ -201,19 +207,12 @@ void target_close(struct target *target)
     connection_close(steal(target->connection));
 }
 
-static bool domain_is_there(struct target *target, const char *name, const unsigned char *uuid)
+static bool name_is_taken(struct target *target, const char *name)
 {
     struct error ignored = {0};
-    struct domain_lookup_by_name_args by_name = {.name = name};
-    struct domain_lookup_by_name_ret name_ret;
-    struct domain_lookup_by_uuid_args by_uuid;
-    struct domain_lookup_by_uuid_ret uuid_ret;
-    if (name)
-        return remote_domain_lookup_by_name(target->connection->client, &by_name, target->in->arena, &name_ret,
-                                            &ignored) == 0;
-    memcpy(by_uuid.uuid, uuid, UUID_SIZE);
-    return remote_domain_lookup_by_uuid(target->connection->client, &by_uuid, target->in->arena, &uuid_ret,
-                                        &ignored) == 0;
+    const struct domain_lookup_by_name_args args = {.name = name};
+    struct domain_lookup_by_name_ret ret;
+    return remote_domain_lookup_by_name(target->connection->client, &args, target->in->arena, &ret, &ignored) == 0;
 }
 
 int target_check(struct target *target, const struct job *job, struct domain_def *def, struct report *report,
@@ -224,10 +223,10 @@ int target_check(struct target *target, const struct job *job, struct domain_def
                    ? 0
                    : error_set(err, ERR_OPERATION_INVALID, "'%s' is there already; choose another name (-on) or "
                                "remove it", local_xml_path(target, job));
-    if (domain_is_there(target, job->name, NULL))
+    if (name_is_taken(target, job->name))
         return error_set(err, ERR_DOM_EXIST, "there is a domain '%s' at '%s' already; choose another name (-on)",
                          job->name, job->uri);
-    if (!def->uuid_set || !domain_is_there(target, NULL, def->uuid))
+    if (!def->uuid_set || !uuid_is_taken(target, def->uuid))
         return 0;
     if (!option_given(target->in, "on"))
         return error_set(err, ERR_DOM_EXIST, "there is a domain with the UUID of '%s' at '%s' already; with another "
