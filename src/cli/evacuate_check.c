@@ -113,7 +113,7 @@ static const char *question_for(const struct evacuation *evacuation, const json_
 static json_t *ask_source(struct evacuation *evacuation, struct passenger *one, struct arena *arena, struct error *err)
 {
     const struct godwit_check_begin_args args = {.dom = one->dom, .flags = passenger_flags(evacuation, one),
-                                                 .check_flags = CHECK_QUICK};
+                                                 .check_flags = PREFLIGHT_QUICK};
     struct godwit_check_begin_ret begun;
     if (remote_godwit_check_begin(one->from->control->client, &args, arena, &begun, err) < 0)
         return NULL;
@@ -194,7 +194,7 @@ static void measure_place(struct evacuation *evacuation, struct passenger *one, 
     struct error ignored = {0};
     scoped_json json_t *answer = NULL;
     scoped_json json_t *verdict =
-        ask_place(evacuation, one, place, question, CHECK_MEASURE | CHECK_QUICK, arena, &answer, &ignored);
+        ask_place(evacuation, one, place, question, PREFLIGHT_MEASURE | PREFLIGHT_QUICK, arena, &answer, &ignored);
     json_int_t rate = number_of(verdict, "link", "bandwidth_bps");
     place->bandwidth_bps = rate > 0 ? (uint64_t)rate : 0;
 }
@@ -270,7 +270,7 @@ static void ask_about(struct evacuation *evacuation, struct passenger *one)
         if (!places[i].named)
             continue;
         scoped_json json_t *verdict =
-            ask_place(evacuation, one, &places[i], question, CHECK_QUICK, arena, &answer, &err);
+            ask_place(evacuation, one, &places[i], question, PREFLIGHT_QUICK, arena, &answer, &err);
         note_place(evacuation, &places[i], answer);
         fill_offer(&one->offers[i], verdict, &err, evacuation->in->arena);
     }
@@ -299,7 +299,7 @@ int evacuation_ask_again(struct evacuation *evacuation, struct passenger *one, s
     if (!question)
         return check_is_unknown(err) ? 0 : -1;
     scoped_json json_t *verdict =
-        ask_place(evacuation, one, one->to, question, CHECK_QUICK, arena, &answer, err);
+        ask_place(evacuation, one, one->to, question, PREFLIGHT_QUICK, arena, &answer, err);
     const char *refusal = json_string_value(json_object_get(verdict, "refusal"));
     end_questions(one, question);
     if (refusal)

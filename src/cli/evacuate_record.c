@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 
-enum { SETTLE_MS = 30000, ASK_AGAIN_MS = 300, KEEP_DEFINITION = 1 };
+enum { SETTLE_MS = 30000, ASK_AGAIN_MS = 300 };
 
 static struct client *home_of(const struct evacuation *evacuation)
 {
@@ -37,7 +37,8 @@ static const struct wire_evacuation_record *record_of(const struct godwit_evacua
 
 int evacuation_note_leaving(struct evacuation *evacuation, const struct passenger *one, struct error *err)
 {
-    const struct godwit_evacuation_leave_args args = {one->dom, one->to->uri, evacuation->keep ? KEEP_DEFINITION : 0};
+    const struct godwit_evacuation_leave_args args = {one->dom, one->to->uri,
+                                                      evacuation->keep ? EVACUATION_KEEP_DEFINITION : 0};
     return remote_godwit_evacuation_leave(home_of(evacuation), &args, err);
 }
 

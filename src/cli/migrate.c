@@ -69,7 +69,7 @@ static const struct {
     {"parallel-connections", MIGRATE_PARAM_PARALLEL_CONNECTIONS, PARAM_I32},
     {"bandwidth", MIGRATE_PARAM_BANDWIDTH, PARAM_U64},
     {"tls-destination", MIGRATE_PARAM_TLS_DESTINATION, PARAM_TEXT},
-    {"verify", "godwit.verify", PARAM_BOOL},
+    {"verify", GODWIT_PARAM_VERIFY, PARAM_BOOL},
 };
 
 static int add_param(struct invocation *in, struct params *params, size_t row, struct error *err)

@@ -2,10 +2,8 @@
 #pragma once
 
 #include "cli/domain.h"
+#include "rpc/godwit_names.h"
 #include "rpc/params.h"
-
-/* Parameters that begin so are godwitd's alone. */
-#define MIGRATION_OWN_PARAM "godwit."
 
 /* One migration as the client sees it. */
 struct migration {

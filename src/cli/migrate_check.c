@@ -303,7 +303,7 @@ int migrate_check(struct invocation *in, struct migration *migration, const stru
                   struct error *err)
 {
     scoped_candidates struct candidates all = {0};
-    if (ask_all(in, migration, list, CHECK_MEASURE, &all, err) < 0)
+    if (ask_all(in, migration, list, PREFLIGHT_MEASURE, &all, err) < 0)
         return command_failed(err, "cannot check domain '%s'", migration->dom.name);
     if (all.unchecked)
         return error_set(err, ERR_NO_SUPPORT, "the source '%s' is no godwitd: only godwitd can check a migration",
@@ -347,7 +347,7 @@ int migrate_choose(struct invocation *in, struct migration *migration, const str
         return 0; /* the source's daemon checks before it begins */
     bool resume = migration->flags & MIGRATE_POSTCOPY_RESUME; /* the guest is on both hosts already */
     if (!resume &&
-        ask_all(in, migration, list, list->count > 1 ? CHECK_MEASURE : CHECK_QUICK, &all, err) < 0)
+        ask_all(in, migration, list, list->count > 1 ? PREFLIGHT_MEASURE : PREFLIGHT_QUICK, &all, err) < 0)
         return -1;
     if (all.unchecked || resume) {
         *connection = peer ? NULL : connection_open(*uri, false, in->shell->keepalive, err);

@@ -5,8 +5,6 @@
 
 #define DESTINATIONS_MAX 32
 
-enum { CHECK_MEASURE = 1, CHECK_QUICK = 2 }; /* check_flags of protocol/godwit.schema */
-
 /* Where a domain may go, in the order they were named. */
 struct destinations {
     const char *uris[DESTINATIONS_MAX];

@@ -108,7 +108,7 @@ static struct params destination_params(const struct migration *migration)
     there.items = arena_new_array(migration->arena, migration->params.count, struct wire_typed_param);
     there.count = 0;
     for (uint32_t i = 0; i < migration->params.count; i++)
-        if (!string_starts(migration->params.items[i].field, MIGRATION_OWN_PARAM))
+        if (!string_starts(migration->params.items[i].field, GODWIT_PARAM))
             there.items[there.count++] = migration->params.items[i];
     return there;
 }

@@ -6,10 +6,6 @@
 #include "cli/output.h"
 
 #define POLICY_DEFAULT "auto"
-#define PARAM_POLICY      MIGRATION_OWN_PARAM "policy"
-#define PARAM_MAX_PAUSE   MIGRATION_OWN_PARAM "max-pause"
-#define PARAM_TIME_BUDGET MIGRATION_OWN_PARAM "time-budget"
-#define PARAM_DISRUPTION  MIGRATION_OWN_PARAM "disruption"
 
 enum { AGAIN_MS = 200 };
 
@@ -69,7 +65,8 @@ static int add_contract(struct invocation *in, struct params *params, struct err
     static const struct {
         const char *option, *param;
         uint64_t max;
-    } numbers[] = {{"max-pause", PARAM_MAX_PAUSE, 2000000}, {"time-budget", PARAM_TIME_BUDGET, UINT32_MAX}};
+    } numbers[] = {{"max-pause", GODWIT_PARAM_MAX_PAUSE, PAUSE_ANY_MS},
+                   {"time-budget", GODWIT_PARAM_TIME_BUDGET, UINT32_MAX}};
     for (size_t i = 0; i < COUNT(numbers); i++) {
         uint64_t value = 0;
         int given = option_u64(in, numbers[i].option, numbers[i].max, &value, err);
@@ -81,7 +78,7 @@ static int add_contract(struct invocation *in, struct params *params, struct err
             params_add_u64(params, numbers[i].param, value);
     }
     if (option_given(in, "no-disruption"))
-        params_add_i32(params, PARAM_DISRUPTION, 0);
+        params_add_i32(params, GODWIT_PARAM_DISRUPTION, 0);
     return 0;
 }
 
@@ -111,7 +108,7 @@ int migrate_policy_steer(struct invocation *in, struct migration *migration, str
         return 0;
     }
     migration->steered = true;
-    params_add_string(&migration->params, PARAM_POLICY, name ? name : POLICY_DEFAULT);
+    params_add_string(&migration->params, GODWIT_PARAM_POLICY, name ? name : POLICY_DEFAULT);
     return add_contract(in, &migration->params, err);
 }
 

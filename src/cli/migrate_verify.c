@@ -60,9 +60,9 @@ static void ask_figures(struct findings *findings, struct connection *connection
     struct domain_get_job_stats_ret stats;
     if (remote_domain_get_job_stats(connection->client, &args, arena, &stats, NULL) < 0)
         return;
-    params_get_u64(stats.params, stats.params_count, "godwit.verified_devices", &findings->devices, NULL);
-    params_get_u64(stats.params, stats.params_count, "godwit.verified_disks", &findings->disks, NULL);
-    params_get_u64(stats.params, stats.params_count, "godwit.verified_memory", &findings->memory, NULL);
+    params_get_u64(stats.params, stats.params_count, GODWIT_VERIFIED_DEVICES, &findings->devices, NULL);
+    params_get_u64(stats.params, stats.params_count, GODWIT_VERIFIED_DISKS, &findings->disks, NULL);
+    params_get_u64(stats.params, stats.params_count, GODWIT_VERIFIED_MEMORY, &findings->memory, NULL);
 }
 
 /* Only one that had opened its channel: others never listened. */

@@ -4,10 +4,9 @@
 #include <string.h>
 
 #include "migrate/evacuation.h"
+#include "rpc/godwit_names.h"
 
 /* The record of guests that `godwit evacuate` took away from here, for `--restore`. */
-
-enum { KEEP_DEFINITION = 1 };
 
 int handle_godwit_evacuation_list(struct call *call, const struct godwit_evacuation_list_args *args,
                                   struct godwit_evacuation_list_ret *ret, struct error *err)
@@ -36,10 +35,10 @@ int handle_godwit_evacuation_list(struct call *call, const struct godwit_evacuat
 int handle_godwit_evacuation_leave(struct call *call, const struct godwit_evacuation_leave_args *args,
                                    struct error *err)
 {
-    if (call_flags(call, args->flags, KEEP_DEFINITION, err) < 0)
+    if (call_flags(call, args->flags, EVACUATION_KEEP_DEFINITION, err) < 0)
         return -1;
     scoped_domain struct domain *domain = call_domain(call, &args->dom, err);
-    return domain ? evacuation_leave(domain, args->destination, args->flags & KEEP_DEFINITION, err) : -1;
+    return domain ? evacuation_leave(domain, args->destination, args->flags & EVACUATION_KEEP_DEFINITION, err) : -1;
 }
 
 int handle_godwit_evacuation_settle(struct call *call, const struct godwit_evacuation_settle_args *args,

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "rpc/godwit_names.h"
+
 /* One row a number: where it lies in query-migrate's answer, its name among the typed parameters and in cookies, and
  * when it is worth telling. */
 
@@ -40,9 +42,9 @@ static const struct {
     {DOMAIN_JOB_COMPRESSION_PAGES, FIELD(cache_pages), "xbzrle-cache", "pages", WITH_XBZRLE},
     {DOMAIN_JOB_COMPRESSION_CACHE_MISSES, FIELD(cache_misses), "xbzrle-cache", "cache-miss", WITH_XBZRLE},
     {DOMAIN_JOB_COMPRESSION_OVERFLOW, FIELD(cache_overflows), "xbzrle-cache", "overflow", WITH_XBZRLE},
-    {"godwit.verified_devices", FIELD(verified_devices), NULL, NULL, WITH_VERIFIED},
-    {"godwit.verified_disks", FIELD(verified_disks), NULL, NULL, WITH_VERIFIED},
-    {"godwit.verified_memory", FIELD(verified_memory), NULL, NULL, WITH_VERIFIED},
+    {GODWIT_VERIFIED_DEVICES, FIELD(verified_devices), NULL, NULL, WITH_VERIFIED},
+    {GODWIT_VERIFIED_DISKS, FIELD(verified_disks), NULL, NULL, WITH_VERIFIED},
+    {GODWIT_VERIFIED_MEMORY, FIELD(verified_memory), NULL, NULL, WITH_VERIFIED},
 #undef FIELD
 };
 

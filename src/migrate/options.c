@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "migrate/policy.h"
 #include "model/domain.h"
+#include "rpc/godwit_names.h"
 
 /* One row a flag and one row a parameter; reading, refusing and passing on follow from them. */
 
@@ -97,12 +98,12 @@ static const struct row {
      INT64_MAX >> 20, MIGRATE_POSTCOPY},
     {MIGRATE_PARAM_TLS_DESTINATION, "--tls-destination", TYPED_PARAM_STRING, ROW_STRING, FIELD(tls_name), 0,
      MIGRATE_TLS},
-    {MIGRATE_OWN_PARAM "policy", "--policy", TYPED_PARAM_STRING, ROW_STRING, FIELD(policy), 0, 0},
-    {MIGRATE_OWN_PARAM "max-pause", "--max-pause", TYPED_PARAM_ULLONG, ROW_U32, FIELD(max_pause_ms), PAUSE_ANY_MS, 0},
-    {MIGRATE_OWN_PARAM "time-budget", "--time-budget", TYPED_PARAM_ULLONG, ROW_U64, FIELD(time_budget_s),
+    {GODWIT_PARAM_POLICY, "--policy", TYPED_PARAM_STRING, ROW_STRING, FIELD(policy), 0, 0},
+    {GODWIT_PARAM_MAX_PAUSE, "--max-pause", TYPED_PARAM_ULLONG, ROW_U32, FIELD(max_pause_ms), PAUSE_ANY_MS, 0},
+    {GODWIT_PARAM_TIME_BUDGET, "--time-budget", TYPED_PARAM_ULLONG, ROW_U64, FIELD(time_budget_s),
      UINT32_MAX, 0},
-    {MIGRATE_OWN_PARAM "disruption", "--no-disruption", TYPED_PARAM_INT, ROW_LEVEL, FIELD(disruption), 1, 0},
-    {MIGRATE_OWN_PARAM "verify", "--verify", TYPED_PARAM_ULLONG, ROW_U32, FIELD(verify), 1, 0},
+    {GODWIT_PARAM_DISRUPTION, "--no-disruption", TYPED_PARAM_INT, ROW_LEVEL, FIELD(disruption), 1, 0},
+    {GODWIT_PARAM_VERIFY, "--verify", TYPED_PARAM_ULLONG, ROW_U32, FIELD(verify), 1, 0},
 #undef FIELD
 };
 

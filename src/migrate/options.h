@@ -22,9 +22,6 @@ enum migrate_method {
 /* Whether a policy may slow the guest down, pause it for longer, or split it between the hosts for a while. */
 enum migrate_disruption { MIGRATE_DISRUPTION_UNSAID, MIGRATE_DISRUPTION_NO, MIGRATE_DISRUPTION_YES };
 
-/* Our own parameters, which a libvirtd does not know: they all begin so. */
-#define MIGRATE_OWN_PARAM "godwit."
-
 /* What the caller of a migration asks for. The same for each phase; strings live in the arena of who made it. */
 struct migrate_options {
     uint32_t flags;              /* MIGRATE_* */

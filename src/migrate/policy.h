@@ -2,6 +2,7 @@
 #pragma once
 
 #include "migrate/options.h"
+#include "rpc/godwit_names.h"
 
 /* How a migration that does not end by itself is made to end: a policy is a row of a table, a list of stages with what
  * leads from each to the next. What happens in a stage is stages.c. */
@@ -67,5 +68,3 @@ bool stage_is_over(const struct policy_stage *stage, uint32_t stalls, uint64_t e
 bool pass_has_shrunk(uint64_t before, uint64_t left);
 /* The pause in which so many bytes are sent, with a quarter for what cannot be foreseen; 0 = the rate is not known. */
 uint32_t pause_for(uint64_t bytes, uint64_t bytes_per_second);
-/* The longest that QEMU can be told. */
-#define PAUSE_ANY_MS 2000000

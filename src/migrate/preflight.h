@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "migrate/options.h"
 #include "qemu/domain.h"
+#include "rpc/godwit_names.h"
 
 /* The conversation that gathers both ends' facts for check.h, before a migration and for `godwit migrate --check`:
  *
@@ -14,12 +15,6 @@
  *
  * One question may be put to several destinations. The documents are carried by whoever drives the migration: a client
  * that is connected to both ends, or the source's daemon. All of these wait; none takes a job. */
-
-enum preflight_flags {
-    PREFLIGHT_MEASURE = 1, /* question: the dirty rate (takes a second); judge: the link's bandwidth */
-    PREFLIGHT_QUICK = 2,   /* leave out what can only warn and may take long */
-};
-#define PREFLIGHT_FLAGS 3u
 
 /* A new reference; NULL with err when --xml makes no sense or the guest's monitor does not answer. */
 json_t *preflight_question(struct domain *domain, const struct migrate_options *options, unsigned flags,
