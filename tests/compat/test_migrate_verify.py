@@ -68,7 +68,7 @@ def states(hosts, name="proven"):
 def stays_whole(hosts, name="proven"):
     """The source alone has it, running, and nothing is left on the destination."""
     wait_until(lambda: states(hosts, name) == [RUNNING, None], timeout=30, what="the source alone has the guest")
-    assert len(guest.qemu_pids()) == 1, "more than one QEMU is left"
+    assert len(guest.qemu_processes()) == 1, "more than one QEMU is left"
     assert not os.listdir(f"{hosts[1].root}/run/godwit/domains")
     wait_until(lambda: not journal(hosts[0]) and not journal(hosts[1]), what="both journals are settled")
 
