@@ -119,6 +119,12 @@ void *arena_array(struct arena *arena, size_t count, size_t size)
     return arena_alloc(arena, total);
 }
 
+void *arena_longer(struct arena *arena, const void *array, size_t count, size_t capacity, size_t size)
+{
+    void *longer = arena_array(arena, capacity, size);
+    return count ? memcpy(longer, array, count * size) : longer;
+}
+
 void *arena_memdup(struct arena *arena, const void *data, size_t size)
 {
     void *copy = arena_alloc(arena, size);

@@ -22,6 +22,18 @@ void *arena_array(struct arena *arena, size_t count, size_t size);
 #define arena_struct(arena, type)       ((type *)arena_alloc(arena, sizeof(type)))
 #define arena_new_array(arena, count, type) ((type *)arena_array(arena, count, sizeof(type)))
 
+/* The place behind `count` items of an array: when its capacity (a variable, 0 at the beginning) is reached, the array
+ * moves to one of twice that, or of `first` items, zeroed behind those that were there. The caller then counts. */
+#define arena_grow(arena, array, count, capacity, first)                                               \
+    ({                                                                                                 \
+        if ((count) == (capacity)) {                                                                   \
+            (capacity) = (capacity) ? (capacity)*2 : (first);                                          \
+            (array) = arena_longer((arena), (array), (count), (capacity), sizeof(*(array)));           \
+        }                                                                                              \
+        &(array)[count];                                                                               \
+    })
+void *arena_longer(struct arena *arena, const void *array, size_t count, size_t capacity, size_t size);
+
 /* Copies; a NULL string stays NULL. */
 char *arena_strdup(struct arena *arena, const char *string);
 char *arena_strndup(struct arena *arena, const char *string, size_t length);

@@ -68,15 +68,9 @@ static void gather(struct completion *completion, const char *candidate)
     struct candidates *candidates = container_of(completion, struct candidates, completion);
     if (!string_starts(candidate, completion->prefix))
         return;
-    if (candidates->count == candidates->capacity) {
-        size_t capacity = candidates->capacity ? candidates->capacity * 2 : 16;
-        const char **grown = arena_new_array(completion->arena, capacity, const char *);
-        if (candidates->count)
-            memcpy(grown, candidates->words, candidates->count * sizeof *grown);
-        candidates->words = grown;
-        candidates->capacity = capacity;
-    }
-    candidates->words[candidates->count++] = arena_strdup(completion->arena, candidate);
+    *arena_grow(completion->arena, candidates->words, candidates->count, candidates->capacity, 16) =
+        arena_strdup(completion->arena, candidate);
+    candidates->count++;
 }
 
 static int compare_words(const void *left, const void *right)

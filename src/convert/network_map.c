@@ -21,15 +21,8 @@ static int kind_of(const char *word, enum network_kind *kind)
 
 static void row_add(struct network_map *map, const struct network_row *row)
 {
-    if (map->count == map->capacity) {
-        size_t capacity = map->capacity ? map->capacity * 2 : 8;
-        struct network_row *grown = arena_new_array(map->arena, capacity, struct network_row);
-        if (map->count)
-            memcpy(grown, map->row, map->count * sizeof *grown);
-        map->row = grown;
-        map->capacity = capacity;
-    }
-    map->row[map->count++] = *row;
+    *arena_grow(map->arena, map->row, map->count, map->capacity, 8) = *row;
+    map->count++;
 }
 
 int network_map_add(struct network_map *map, enum network_kind kind, const char *text, struct error *err)

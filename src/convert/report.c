@@ -7,15 +7,8 @@
 
 static struct remark *remark_add(struct report *report, struct remarks *remarks, const char *rule, const char *subject)
 {
-    if (remarks->count == remarks->capacity) {
-        size_t capacity = remarks->capacity ? remarks->capacity * 2 : 16;
-        struct remark *grown = arena_new_array(report->arena, capacity, struct remark);
-        if (remarks->count)
-            memcpy(grown, remarks->item, remarks->count * sizeof *grown);
-        remarks->item = grown;
-        remarks->capacity = capacity;
-    }
-    struct remark *remark = &remarks->item[remarks->count++];
+    struct remark *remark = arena_grow(report->arena, remarks->item, remarks->count, remarks->capacity, 16);
+    remarks->count++;
     remark->rule = rule;
     remark->subject = arena_strdup(report->arena, subject ? subject : "");
     return remark;

@@ -158,15 +158,8 @@ static int read_value(struct reader *reader, struct xl_value **value, unsigned d
 
 static void item_add(struct arena *arena, struct xl_value *list, struct xl_value *item)
 {
-    if (list->count == list->capacity) {
-        size_t capacity = list->capacity ? list->capacity * 2 : 4;
-        struct xl_value **grown = arena_new_array(arena, capacity, struct xl_value *);
-        if (list->count)
-            memcpy(grown, list->item, list->count * sizeof *grown);
-        list->item = grown;
-        list->capacity = capacity;
-    }
-    list->item[list->count++] = item;
+    *arena_grow(arena, list->item, list->count, list->capacity, 4) = item;
+    list->count++;
 }
 
 static int read_list(struct reader *reader, struct xl_value *list, unsigned depth)
@@ -209,15 +202,8 @@ static struct xl_setting *setting_slot(struct xl_file *file, const char *name)
     for (size_t i = 0; i < file->count; i++)
         if (strcmp(file->setting[i].name, name) == 0)
             return &file->setting[i];
-    if (file->count == file->capacity) {
-        size_t capacity = file->capacity ? file->capacity * 2 : 32;
-        struct xl_setting *grown = arena_new_array(file->arena, capacity, struct xl_setting);
-        if (file->count)
-            memcpy(grown, file->setting, file->count * sizeof *grown);
-        file->setting = grown;
-        file->capacity = capacity;
-    }
-    struct xl_setting *setting = &file->setting[file->count++];
+    struct xl_setting *setting = arena_grow(file->arena, file->setting, file->count, file->capacity, 32);
+    file->count++;
     *setting = (struct xl_setting){.name = name};
     return setting;
 }

@@ -145,22 +145,9 @@ bool journal_read(const struct driver *driver, const unsigned char id[UUID_SIZE]
 struct listing {
     const struct driver *driver;
     struct journal_entry *entries;
-    uint32_t count, room;
+    uint32_t count, capacity;
     struct arena *arena;
 };
-
-/* No limit: an entry that is overlooked may be the one that keeps a guest from running twice. */
-static struct journal_entry *next_free(struct listing *listing)
-{
-    if (listing->count == listing->room) {
-        listing->room = listing->room ? 2 * listing->room : 64;
-        struct journal_entry *more = arena_new_array(listing->arena, listing->room, struct journal_entry);
-        if (listing->count)
-            memcpy(more, listing->entries, listing->count * sizeof *more);
-        listing->entries = more;
-    }
-    return &listing->entries[listing->count];
-}
 
 static int found(void *owner, const char *name, struct error *err)
 {
@@ -171,7 +158,10 @@ static int found(void *owner, const char *name, struct error *err)
     snprintf(string, sizeof string, "%s", name);
     if (!string_ends(name, ".json") || uuid_parse(string, id) < 0)
         return 0;
-    if (journal_read(listing->driver, id, next_free(listing), listing->arena, &problem))
+    /* no limit: an entry that is overlooked may be the one that keeps a guest from running twice */
+    struct journal_entry *entry =
+        arena_grow(listing->arena, listing->entries, listing->count, listing->capacity, 64);
+    if (journal_read(listing->driver, id, entry, listing->arena, &problem))
         listing->count++;
     else if (problem.code)
         log_error("%s", problem.message);

@@ -27,15 +27,9 @@ struct any_list {
 void **list_grow(struct arena *arena, void *list)
 {
     struct any_list *any = list;
-    if (any->count == any->capacity) {
-        uint32_t capacity = any->capacity ? any->capacity * 2 : 4;
-        void **item = arena_new_array(arena, capacity, void *);
-        if (any->count)
-            memcpy(item, any->item, any->count * sizeof(*item));
-        any->item = item;
-        any->capacity = capacity;
-    }
-    return &any->item[any->count++];
+    void **next = arena_grow(arena, any->item, any->count, any->capacity, 4);
+    any->count++;
+    return next;
 }
 
 /* Why our own handlers stopped the parser. */

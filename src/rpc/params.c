@@ -24,15 +24,8 @@ void params_init(struct params *params, struct arena *arena)
 
 static struct wire_typed_param_value *add(struct params *params, const char *name, int32_t type)
 {
-    if (params->count == params->capacity) {
-        uint32_t capacity = params->capacity ? params->capacity * 2 : 16;
-        struct wire_typed_param *items = arena_new_array(params->arena, capacity, struct wire_typed_param);
-        if (params->count)
-            memcpy(items, params->items, params->count * sizeof *items);
-        params->items = items;
-        params->capacity = capacity;
-    }
-    struct wire_typed_param *item = &params->items[params->count++];
+    struct wire_typed_param *item = arena_grow(params->arena, params->items, params->count, params->capacity, 16);
+    params->count++;
     item->field = name;
     item->value.type = type;
     return &item->value;

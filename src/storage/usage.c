@@ -31,16 +31,9 @@ static void search_release(struct task *task)
 static void collect(void *context, const char *domain, const char *target, const char *path)
 {
     struct search *search = context;
-    if (search->count == search->capacity) {
-        size_t capacity = search->capacity ? search->capacity * 2 : 64;
-        struct disk_path *disks = arena_new_array(search->arena, capacity, struct disk_path);
-        if (search->count)
-            memcpy(disks, search->disks, search->count * sizeof *disks);
-        search->disks = disks;
-        search->capacity = capacity;
-    }
-    search->disks[search->count++] = (struct disk_path){
+    *arena_grow(search->arena, search->disks, search->count, search->capacity, 64) = (struct disk_path){
         arena_strdup(search->arena, domain), arena_strdup(search->arena, target), arena_strdup(search->arena, path)};
+    search->count++;
 }
 
 /* Follows the chain by what the headers say; a loop in it ends at the limit. */

@@ -286,6 +286,21 @@ static void messages_are_utf8(void **state)
     assert_true(utf8_valid(err.message, strlen(err.message)));
 }
 
+static void an_array_grows_with_what_it_has(void **state)
+{
+    scoped_arena struct arena *arena = arena_new();
+    struct {
+        unsigned number, zero;
+    } *items = NULL;
+    uint32_t capacity = 0;
+    for (unsigned count = 0; count < 100; count++) {
+        arena_grow(arena, items, count, capacity, 3)->number = count;
+        assert_in_range(capacity, count + 1, 2 * count + 3);
+    }
+    for (unsigned i = 0; i < 100; i++)
+        assert_true(items[i].number == i && items[i].zero == 0);
+}
+
 /* `levels` of brackets, or of objects, around `inside`. */
 static char *nested(struct arena *arena, bool objects, int levels, const char *inside)
 {
@@ -448,6 +463,7 @@ static void test_base64(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_array_grows_with_what_it_has),
         cmocka_unit_test(test_base64),
         cmocka_unit_test(words_are_quoted_for_a_shell), cmocka_unit_test(words_are_written_as_xml),
         cmocka_unit_test(numbers_are_read_strictly), cmocka_unit_test(uuids_go_round),
