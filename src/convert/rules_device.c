@@ -124,8 +124,7 @@ void rule_listen(struct rewrite *rewrite)
             }
             rewrite_changed(rewrite, listen->address, NULL);
             rewrite_left(rewrite, "the display is reached on the target host itself only (127.0.0.1); set another "
-                                  "address "
-                         "where it is needed");
+                         "address where it is needed");
             list_drop(&graphics->listens, at);
         }
         if (!listens_anywhere(graphics->listen))

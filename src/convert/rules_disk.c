@@ -39,8 +39,7 @@ static const char *format_probed(struct rewrite *rewrite, const char *path)
         return image.format;
     rewrite_left(rewrite, "its format is taken for raw, as Xen does; its header says %s and names other files, which a "
                  "guest could have written: say the format in the source, <driver type='%s'/>, if it is true",
-                 image.format,
-                 image.format);
+                 image.format, image.format);
     return "raw";
 }
 
@@ -53,8 +52,7 @@ static void format_compare(struct rewrite *rewrite, const char *path, const char
     const char *found = format_is_image(image.format) ? image.format : "raw";
     if (!string_equal(found, format))
         rewrite_left(rewrite, "the source says that '%s' is %s, its header looks like %s; see which is true", path,
-                     format,
-                     found);
+                     format, found);
 }
 
 void rule_disk_format(struct rewrite *rewrite, struct disk *disk)

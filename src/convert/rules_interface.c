@@ -18,8 +18,7 @@ void rule_interface_hostdev(struct rewrite *rewrite)
                                         pci->function);
         rewrite_changed(rewrite, name, NULL);
         rewrite_left(rewrite, "the network card %s was passed through; give the guest one of the target host's%s%s",
-                     name,
-                     interface->mac.set ? " for MAC address " : "",
+                     name, interface->mac.set ? " for MAC address " : "",
                      interface->mac.set ? mac_text(rewrite->arena, &interface->mac) : "");
         list_drop(&rewrite->def->interfaces, i);
     }
@@ -95,8 +94,7 @@ void rule_interface_ip(struct rewrite *rewrite, struct interface *interface)
         rewrite_changed(rewrite, interface->ips.item[i]->address, NULL);
     if (interface->ips.count)
         rewrite_left(rewrite, "Xen's script knew its address; the guest sets it by itself, and a filter or a route "
-                              "for it "
-                     "on the host is made on the target host");
+                     "for it on the host is made on the target host");
     interface->ips.count = 0;
     rewrite_drop_extras(rewrite, &interface->extra, "route");
 }
@@ -113,6 +111,5 @@ void rule_interface_mac(struct rewrite *rewrite, struct interface *interface)
 {
     if (!interface->mac.set)
         rewrite_left(rewrite, "it has no MAC address in the source; it gets a new one when it is defined, which the "
-                              "guest "
-                     "may take for another card");
+                     "guest may take for another card");
 }

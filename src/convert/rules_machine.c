@@ -64,8 +64,7 @@ void rule_loader(struct rewrite *rewrite)
     if (efi) {
         os->firmware = OS_FIRMWARE_EFI;
         rewrite_left(rewrite, "the target host's UEFI has no boot entries of the guest; it boots by the disk's "
-                              "fallback "
-                     "loader (EFI/BOOT)");
+                     "fallback loader (EFI/BOOT)");
     }
     os->loader = os->loader_format = os->nvram = os->nvram_template = NULL;
     os->loader_readonly = os->loader_secure = os->loader_stateless = YESNO_ABSENT;
